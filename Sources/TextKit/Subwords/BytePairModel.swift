@@ -28,6 +28,7 @@ final class BytePairModel: Sendable {
   private let bytes: [UInt32?]
   private let ranks: MergeRanks
   private let whole: ByteTrie?
+  let joints: PieceJoints
 
   /// - Parameters:
   ///   - tokens: the bytes of the piece that each stands for, with their ids.
@@ -51,6 +52,9 @@ final class BytePairModel: Sendable {
     bytes = byteTokens
     ranks = MergeRanks(merges)
     whole = settings.prefersWhole ? ByteTrie(tokens.map { ($0.token, Int32($0.id)) }) : nil
+    let results = Set(merges.map(\.result))
+    joints = PieceJoints(
+      tokens.lazy.filter { results.contains($0.id) }.map(\.token), known: settings.readsBytes ? nil : self.symbols)
   }
 
   /// Appends the tokens of a piece.
@@ -59,10 +63,20 @@ final class BytePairModel: Sendable {
     _ piece: UnsafeBufferPointer<UInt8>, _ workspace: inout MergeWorkspace, into tokens: inout PieceTokens
   ) throws(TokenizerError) {
     guard !piece.isEmpty else { return }
-    if let id = whole?.value(piece) {
-      tokens.append(UInt32(id), piece.count)
+    if let id = wholeToken(piece) {
+      tokens.append(id, piece.count)
       return
     }
+    try encode(part: piece, &workspace, into: &tokens)
+  }
+
+  /// The token that a piece is whatever the merges say.
+  func wholeToken(_ piece: UnsafeBufferPointer<UInt8>) -> UInt32? { whole?.value(piece).map { UInt32($0) } }
+
+  /// The same for a part of a piece between `joints`.
+  func encode(
+    part piece: UnsafeBufferPointer<UInt8>, _ workspace: inout MergeWorkspace, into tokens: inout PieceTokens
+  ) throws(TokenizerError) {
     workspace.start(piece.count)
     if settings.readsBytes { try addBytes(piece, &workspace) } else { try addCharacters(piece, &workspace) }
     workspace.merge(ranks)

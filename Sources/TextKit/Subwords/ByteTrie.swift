@@ -64,7 +64,9 @@ final class ByteTrie: @unchecked Sendable {
     var nodes: [Node] = []
     /// Blocks before it are not searched any more.
     private var firstBlock = 0
-    private static let searchedBlocks = 24
+    /// No place before it is free.
+    private var firstFree = 0
+    private static let searchedBlocks = 8
 
     /// A node to fill: its keys are those of `range`, which share `depth` bytes.
     private struct Pending {
@@ -96,7 +98,7 @@ final class ByteTrie: @unchecked Sendable {
           }
         }
         guard !children.isEmpty else { continue }
-        let base = place(children.map(\.byte))
+        let base = children.count == 1 ? placeAlone(children[0].byte) : place(children.map(\.byte))
         nodes[Int(node)].base = base
         for child in children {
           let place = base ^ UInt32(child.byte)
@@ -109,6 +111,13 @@ final class ByteTrie: @unchecked Sendable {
     private mutating func addBlock() {
       nodes.append(contentsOf: repeatElement(Node(), count: 256))
       firstBlock = max(firstBlock, nodes.count / 256 - Self.searchedBlocks)
+    }
+
+    /// The first free place.
+    private mutating func placeAlone(_ byte: UInt8) -> UInt32 {
+      while firstFree < nodes.count, nodes[firstFree].parent != ByteTrie.free { firstFree += 1 }
+      if firstFree == nodes.count { addBlock() }
+      return UInt32(firstFree & ~0xFF | (firstFree & 0xFF) ^ Int(byte))
     }
 
     /// A base whose places for all bytes are free.

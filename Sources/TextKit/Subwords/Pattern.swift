@@ -22,6 +22,8 @@ final class Pattern: Sendable {
   let sets: PatternSets
   /// By byte: whether a match can start with it. nil if a match can be empty.
   let starts: [Bool]?
+  /// A match starts only where a line does.
+  let startsLines: Bool
 
   /// - Throws: `TokenizerError` if the pattern is not supported or too large.
   init(_ text: String) throws(TokenizerError) {
@@ -32,6 +34,20 @@ final class Pattern: Sendable {
     operations = compiler.operations
     sets = PatternSets(compiler.sets)
     starts = node.canBeEmpty ? nil : Self.starts(node)
+    startsLines = node.startsLines
+  }
+
+  /// The text that is all that a pattern matches; nil if there is more.
+  /// - Throws: `TokenizerError` if the pattern is not supported.
+  static func literal(_ text: String) throws(TokenizerError) -> [UInt8]? {
+    let node = try PatternParser.parse(text)
+    let nodes = if case .sequence(let nodes) = node { nodes } else { [node] }
+    var literal: [UInt8] = []
+    for node in nodes {
+      guard case .set(let set) = node, let scalar = set.onlyScalar else { return nil }
+      UTF8Scanning.append(scalar, to: &literal)
+    }
+    return literal.isEmpty ? nil : literal
   }
 
   private static func starts(_ node: PatternNode) -> [Bool] {

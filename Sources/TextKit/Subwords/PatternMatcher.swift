@@ -1,3 +1,5 @@
+import Glibc
+
 /// Finds the matches of a pattern in a text by backtracking, with its stack kept between searches; for one thread.
 final class PatternMatcher {
   private struct Entry {
@@ -9,8 +11,8 @@ final class PatternMatcher {
   }
 
   let pattern: Pattern
-  private var stack: [Entry] = []
-  private var steps = 0
+  @exclusivity(unchecked) private var stack: [Entry] = []
+  @exclusivity(unchecked) private var steps = 0
 
   init(_ pattern: Pattern) { self.pattern = pattern }
 
@@ -36,6 +38,10 @@ final class PatternMatcher {
   private func first(in text: UnsafeBufferPointer<UInt8>, from start: Int) throws(TokenizerError) -> Range<Int>? {
     var at = start
     while at <= text.count {
+      if pattern.startsLines, at > 0, text[at - 1] != 0x0A {
+        guard at < text.count, let found = memchr(text.baseAddress! + at, 0x0A, text.count - at) else { return nil }
+        at = UnsafeRawPointer(found) - UnsafeRawPointer(text.baseAddress!) + 1
+      }
       if let starts = pattern.starts {
         while at < text.count, !starts[Int(text[at])] { at += width(text, at) }
         if at >= text.count { return nil }

@@ -23,6 +23,22 @@ indirect enum PatternNode: Equatable {
     }
   }
 
+  /// Whether it matches only at the start of a line, which may be that of the text.
+  var startsLines: Bool {
+    switch self {
+    case .assertion(let assertion): return assertion == .lineStart || assertion == .textStart
+    case .sequence(let nodes):
+      for node in nodes {
+        if node.startsLines { return true }
+        guard node.length == 0 else { return false }
+      }
+      return false
+    case .choice(let nodes): return nodes.allSatisfy(\.startsLines)
+    case .atomic(let node): return node.startsLines
+    case .set, .loop, .look: return false
+    }
+  }
+
   /// The number of characters, if it is always the same and not beyond what a pattern may look back.
   var length: Int? {
     switch self {

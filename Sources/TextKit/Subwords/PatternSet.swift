@@ -18,6 +18,14 @@ struct PatternSet: Equatable, Sendable {
 
   func contains(_ scalar: UInt32) -> Bool { items.contains { $0.contains(scalar) } != isComplement }
 
+  /// The scalar of a set of one.
+  var onlyScalar: UInt32? {
+    guard items.count == 1, !isComplement, !items[0].isComplement, items[0].categories == 0,
+      items[0].ranges.count == 1, items[0].ranges[0].count == 1
+    else { return nil }
+    return items[0].ranges[0].lowerBound
+  }
+
   /// As in `Scripts/unicode-tables`.
   static let categories = [
     "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",

@@ -56,7 +56,12 @@ enum PreTokenizer: Sendable {
       let isInverted = try part.flag("invert")
       switch try part.pattern() {
       case .text(let text): steps.append(.text(text, behavior, isInverted: isInverted))
-      case .expression(let text): steps.append(.pattern(try Pattern(text), behavior, isInverted: isInverted))
+      case .expression(let text):
+        if let literal = try Pattern.literal(text) {
+          steps.append(.text(literal, behavior, isInverted: isInverted))
+        } else {
+          steps.append(.pattern(try Pattern(text), behavior, isInverted: isInverted))
+        }
       }
     case "ByteLevel":
       let pattern = try part.flag("use_regex", ifNull: true) ? try Pattern(byteLevelPattern) : nil

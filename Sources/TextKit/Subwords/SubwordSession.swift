@@ -1,15 +1,22 @@
 /// A `SubwordTokenizer` in use by one thread, with the buffers it needs.
 final class SubwordSession {
   private let tokenizer: SubwordTokenizer
-  private var form = TextForm()
-  private var spare = TextForm()
-  private var pieces = TextPieces()
-  private var merging = MergeWorkspace()
-  private var segmenting = UnigramModel.Workspace()
-  private var tokens = PieceTokens()
-  private var cache = PieceCache()
+  private let model: SubwordTokenizer.Model
+  @exclusivity(unchecked) private var form = TextForm()
+  @exclusivity(unchecked) private var spare = TextForm()
+  @exclusivity(unchecked) private var pieces = TextPieces()
+  @exclusivity(unchecked) private var merging = MergeWorkspace()
+  @exclusivity(unchecked) private var segmenting = UnigramModel.Workspace()
+  @exclusivity(unchecked) private var tokens = PieceTokens()
+  @exclusivity(unchecked) private var cache = PieceCache()
+  private let joints = KnownJoints()
+  /// The score of a unigram's tokens of a piece up to one of them.
+  @exclusivity(unchecked) private var scored = (count: 0, score: 0.0)
 
-  init(_ tokenizer: SubwordTokenizer) { self.tokenizer = tokenizer }
+  init(_ tokenizer: SubwordTokenizer) {
+    self.tokenizer = tokenizer
+    model = tokenizer.model
+  }
 
   /// Appends the ids of a text, without the tokens of the frame.
   /// - Throws: `TokenizerError` if a pattern takes too long, or a character is unknown to a tokenizer without an unknown
@@ -66,22 +73,76 @@ final class SubwordSession {
     try result.get()
   }
 
+  private static let longestCutPiece = 64 << 20
+
   private func encode(
     piece: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
-    let hash = PieceCache.hash(piece)
-    if let hash, cache.append(piece, hash, to: &ids) { return }
+    switch model {
+    case .bytePair(let model):
+      if let id = model.wholeToken(piece) { return ids.append(id) }
+      try encode(piece, cutAt: model.joints, into: &ids)
+    case .unigram(let model) where piece.count <= Self.longestCutPiece:
+      scored = (ids.count, 0)
+      try encode(piece, cutAt: model.joints, into: &ids)
+    case .wordPiece, .unigram: try encode(part: piece, into: &ids)
+    }
+  }
+
+  private func encode(
+    _ piece: UnsafeBufferPointer<UInt8>, cutAt joints: PieceJoints, into ids: inout TokenBuffer
+  ) throws(TokenizerError) {
+    guard !piece.isEmpty else { return }
+    var start = 0
+    var (last, i) = PieceJoints.character(piece, at: 0)
+    while i < piece.count {
+      let (next, width) = PieceJoints.character(piece, at: i)
+      if !self.joints.joins(last, next, joints) {
+        try encode(part: UnsafeBufferPointer(rebasing: piece[start..<i]), into: &ids)
+        start = i
+      }
+      last = next
+      i &+= width
+    }
+    try encode(part: UnsafeBufferPointer(rebasing: piece[start...]), into: &ids)
+  }
+
+  @inline(__always)
+  private func encode(
+    part: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer
+  ) throws(TokenizerError) {
+    let hash = PieceCache.hash(part)
+    let answer = hash.map { cache.append(part, $0, to: &ids) }
+    if answer != .found { try encode(new: part, hash, varies: answer == .varies, into: &ids) }
+  }
+
+  @inline(never)
+  private func encode(
+    new part: UnsafeBufferPointer<UInt8>, _ hash: UInt64?, varies: Bool, into ids: inout TokenBuffer
+  ) throws(TokenizerError) {
     tokens.removeAll()
-    try encode(piece: piece)
+    switch model {
+    case .bytePair(let model): try model.encode(part: part, &merging, into: &tokens)
+    case .unigram(let model):
+      // As if the piece were not cut: after the sum of the scores of all its tokens so far.
+      let before = UnsafeBufferPointer(rebasing: ids.ids[scored.count...])
+      segmenting.score = model.score(before, after: scored.score)
+      try model.encode(part, &segmenting, into: &tokens)
+      scored = (ids.count + tokens.ids.count, segmenting.score)
+    case .wordPiece: try encode(piece: part)
+    }
     for id in tokens.ids { ids.append(id) }
-    if let hash { cache.add(piece, hash, tokens.ids) }
+    let isUnigram = if case .unigram = model { true } else { false }
+    if let hash, !varies { cache.add(part, hash, isUnigram && segmenting.varies ? nil : tokens.ids) }
   }
 
   /// Replaces `tokens`.
   private func encode(piece: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
-    switch tokenizer.model {
+    switch model {
     case .bytePair(let model): try model.encode(piece, &merging, into: &tokens)
-    case .unigram(let model): try model.encode(piece, &segmenting, into: &tokens)
+    case .unigram(let model):
+      segmenting.score = 0
+      try model.encode(piece, &segmenting, into: &tokens)
     case .wordPiece(let encoder):
       var ids = TokenBuffer(capacity: piece.count + 1)
       encoder.encode(word: piece, into: &ids)

@@ -1,3 +1,5 @@
+import Glibc
+
 extension TextNormalizer {
   /// Applies the steps to `text`; `spare` is a second form to write into.
   /// - Throws: `TokenizerError` if a pattern takes too long, a charsmap is damaged or the text grows too large.
@@ -158,12 +160,8 @@ extension TextNormalizer {
     _ text: borrowing TextForm, _ out: inout TextForm, _ old: [UInt8], _ new: [UInt8]
   ) -> Bool {
     var i = 0, kept = 0
-    while let found = text.bytes[i...].firstIndex(of: old[0]) {
+    while let found = find(old, in: text.bytes, from: i) {
       i = found
-      guard text.bytes[i...].starts(with: old) else {
-        i += 1
-        continue
-      }
       insert(new, for: i..<(i + old.count), of: text, keptFrom: kept, into: &out)
       i += old.count
       kept = i
@@ -171,6 +169,20 @@ extension TextNormalizer {
     if kept == 0 { return false }
     out.copy(kept..<text.count, of: text)
     return true
+  }
+
+  private static func find(_ part: [UInt8], in text: [UInt8], from start: Int) -> Int? {
+    text.withUnsafeBytes { text in
+      guard let bytes = text.baseAddress else { return nil }
+      var at = start
+      while at + part.count <= text.count {
+        guard let found = memchr(bytes + at, Int32(part[0]), text.count - part.count + 1 - at) else { return nil }
+        at = UnsafeRawPointer(found) - bytes
+        if part.withUnsafeBytes({ memcmp(bytes + at, $0.baseAddress!, part.count) == 0 }) { return at }
+        at += 1
+      }
+      return nil
+    }
   }
 
   private static func replace(

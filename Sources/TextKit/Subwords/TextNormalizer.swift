@@ -65,7 +65,9 @@ enum TextNormalizer: Sendable {
     let content = try part.insertion("content", maximumInsertion)
     switch try part.pattern() {
     case .text(let text): return .replaceText(text, with: content)
-    case .expression(let expression): return .replace(try Pattern(expression), with: content)
+    case .expression(let expression):
+      if let text = try Pattern.literal(expression) { return .replaceText(text, with: content) }
+      return .replace(try Pattern(expression), with: content)
     }
   }
 

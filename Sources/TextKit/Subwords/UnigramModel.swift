@@ -7,8 +7,11 @@ final class UnigramModel: Sendable {
   private let unknownScore: Double
   /// The ids of `<0x00>` … `<0xFF>`; nil without byte fallback.
   private let bytes: [UInt32?]?
+  let joints: PieceJoints
 
   private static let unknownPenalty = 10.0
+  /// More than what sums of scores lose by rounding in a piece of 64 MiB.
+  private static let almostEqual = 1e-5
 
   /// - Parameters:
   ///   - tokens: with their scores, by id; of equal tokens the last one counts.
@@ -19,6 +22,17 @@ final class UnigramModel: Sendable {
     self.unknown = unknown
     unknownScore = (scores.min() ?? 0) - Self.unknownPenalty
     bytes = fallsBackToBytes ? ByteTokens.ids { [trie] in trie.value($0).map { UInt32($0) } } : nil
+    // Unknown tokens next to each other become one, also where a text spells them out.
+    let name = unknown.map { String(decoding: tokens[Int($0)].token, as: UTF8.self).unicodeScalars }
+    let ends = [name?.first?.value, name?.last?.value].compactMap { $0 }
+    let known = tokens.lazy.compactMap { entry -> (scalar: UInt32, id: UInt32)? in
+      guard let first = entry.token.first, entry.token.count == PieceJoints.width(first) else { return nil }
+      let scalar = entry.token.withUnsafeBufferPointer {
+        UTF8Scanning.scalar(at: 0, in: $0.baseAddress!, end: $0.count).value
+      }
+      return ends.contains(scalar) ? nil : (scalar, 0)
+    }
+    joints = PieceJoints(tokens.lazy.map(\.token), known: ScalarIds(Array(known)))
   }
 
   struct Workspace: ~Copyable {
@@ -29,18 +43,35 @@ final class UnigramModel: Sendable {
       var id: UInt32
     }
     fileprivate var best = UnsafeMutableBufferPointer<Best>.allocate(capacity: 1 << 10)
+    /// Of the text before the piece.
+    var score = 0.0
+    /// The piece has segmentations whose scores are almost equal, or an unknown character: which one is the best, or what
+    /// is written, depends on the score before it.
+    fileprivate(set) var varies = false
     deinit { best.deallocate() }
 
     fileprivate mutating func reset(_ count: Int) {
+      varies = false
       if best.count < count {
         best.deallocate()
         best = .allocate(capacity: max(count, best.count * 2))
       }
       UnsafeMutableBufferPointer(rebasing: best[..<count]).update(repeating: Best(score: 0, start: -1, id: 0))
+      best[0].score = score
     }
   }
 
-  /// Appends the tokens of a piece.
+  /// The score of the tokens together with what is before them, added up in their order.
+  @inline(__always)
+  func score(_ ids: UnsafeBufferPointer<UInt32>, after score: Double) -> Double {
+    scores.withUnsafeBufferPointer { scores in
+      var sum = score
+      for id in ids { sum = scores[Int(id)] + sum }
+      return sum
+    }
+  }
+
+  /// Appends the tokens of a piece; `workspace.score` is the score of what is before it, and then with it.
   /// - Throws: `TokenizerError` if it has a character that no token has, and there is no unknown token.
   func encode(
     _ piece: UnsafeBufferPointer<UInt8>, _ workspace: inout Workspace, into tokens: inout PieceTokens
@@ -48,6 +79,7 @@ final class UnigramModel: Sendable {
     guard !piece.isEmpty else { return }
     guard piece.count < Int(Int32.max) else { throw TokenizerError("a text has \(piece.count) bytes, more than 2 GiB") }
     try search(piece, &workspace)
+    workspace.score = workspace.best[piece.count].score
     let first = tokens.ids.count
     var end = piece.count
     // Unknown characters next to each other are one string.
@@ -76,6 +108,7 @@ final class UnigramModel: Sendable {
     let nodes = trie.nodes
     let unknownId = unknown ?? .max
     var lacksUnknown = false
+    var varies = false
     scores.withUnsafeBufferPointer { scores in
       var start = 0
       while start < piece.count {
@@ -91,6 +124,7 @@ final class UnigramModel: Sendable {
           end &+= 1
           guard entry.value >= 0 else { continue }
           let sum = scores[Int(entry.value)] + score
+          if best[end].start >= 0, abs(sum - best[end].score) < Self.almostEqual { varies = true }
           if best[end].start < 0 || sum > best[end].score {
             best[end] = .init(score: sum, start: Int32(truncatingIfNeeded: start), id: UInt32(entry.value))
           }
@@ -98,6 +132,7 @@ final class UnigramModel: Sendable {
         }
         let next = min(start &+ width, piece.count)
         if !isSingle {
+          varies = true
           let sum = unknownScore + score
           if best[next].start < 0 || sum > best[next].score {
             lacksUnknown = lacksUnknown || unknown == nil
@@ -107,6 +142,7 @@ final class UnigramModel: Sendable {
         start = next
       }
     }
+    workspace.varies = varies
     if lacksUnknown {
       throw TokenizerError(
         "a text has a character that is in no token, and the tokenizer has no unknown token",
