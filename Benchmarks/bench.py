@@ -412,6 +412,7 @@ def main():
     parser.add_argument("--language-model", metavar="FILE", help="fastText model of languages, such as lid.176.ftz")
     parser.add_argument("--megabytes", type=int, default=100, help="size of the made-up corpus")
     parser.add_argument("--work", help="folder for results; default a temporary one")
+    parser.add_argument("--processor-time", action="store_true", help="seconds of all processors together, for a busy machine")
     parser.add_argument("--list", action="store_true", help="print the cases")
     arguments = parser.parse_args()
     if arguments.list:
@@ -435,6 +436,9 @@ def main():
                 peer, megabytes, theirs, ours = CASES[name](bench)
                 # Peer, ours, peer again: the better of the peer's two runs counts.
                 first, own, second = theirs(), ours(), theirs()
+                if arguments.processor_time:
+                    for measurement in first, own, second:
+                        measurement.seconds = measurement.processor_seconds
                 best = min(first, second, key=lambda m: m.seconds)
                 print(row(name, peer, megabytes, best, own), flush=True)
             except (LookupError, RuntimeError) as problem:

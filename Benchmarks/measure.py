@@ -12,6 +12,8 @@ from dataclasses import dataclass
 class Measurement:
     seconds: float
     peak_bytes: int
+    # Of all threads and of child processes that were waited for.
+    processor_seconds: float
     # Of text, where it is not the whole corpus.
     megabytes: float | None = None
 
@@ -30,7 +32,8 @@ def tree_bytes(pid):
 
 
 def measure(command, cwd=None):
-    """A command's wall time, or what it says itself in a line `seconds S` (peers' scripts leave their imports out).
+    """A command's wall and processor time, or what it says itself in lines `seconds S` and `processor S` (peers' scripts
+    leave their imports out).
 
     Raises RuntimeError with the end of the output when the command fails.
     """
@@ -47,11 +50,17 @@ def measure(command, cwd=None):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    output = process.communicate()[0]
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - start
     ended.set()
     watcher.join()
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{output[-2000:]}")
-    said = re.search(r"^seconds ([\d.]+)$", output, re.MULTILINE)
-    return Measurement(float(said[1]) if said else seconds, peak)
+
+    def said(name, measured):
+        line = re.search(rf"^{name} ([\d.]+)$", output, re.MULTILINE)
+        return float(line[1]) if line else measured
+
+    return Measurement(said("seconds", seconds), peak, said("processor", used.ru_utime + used.ru_stime))

@@ -12,7 +12,7 @@ from documents import documents
 
 peer, work, model, corpus, folder = sys.argv[1:]
 os.makedirs(folder, exist_ok=True)
-start = time.monotonic()
+start, processor = time.monotonic(), time.process_time()
 texts = [document["text"] for document in documents(corpus)]
 
 
@@ -66,3 +66,4 @@ if work == "train":
 else:
     print(sum(encode_tokenizers() if peer == "tokenizers" else encode_sentencepiece()), "tokens")
 print(f"seconds {time.monotonic() - start:.3f}")
+print(f"processor {time.process_time() - processor:.3f}")

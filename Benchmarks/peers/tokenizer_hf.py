@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from documents import documents
 
 work, corpus, path = sys.argv[1:]
-start = time.monotonic()
+start, processor = time.monotonic(), time.process_time()
 texts = [document["text"] for document in documents(corpus)]
 if work == "train":
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -33,3 +33,4 @@ else:
         tokens += sum(len(one.ids) for one in encoded)
     print(f"{tokens} tokens")
 print(f"seconds {time.monotonic() - start:.3f}")
+print(f"processor {time.process_time() - processor:.3f}")
