@@ -10,30 +10,12 @@
 #include <cmath>
 #include <mutex>
 
-#include "kernels.h"
+#include "rows.h"
 
 namespace pipeline::fused {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-static Element element_of(const at::Tensor &x) {
-  return x.scalar_type() == at::kBFloat16 ? Element::bfloat16 : Element::float32;
-}
-
-// All dimensions except the last one form the rows.
-static Matrix matrix(const at::Tensor &x) { return {element_of(x), x.numel() / x.size(-1), x.size(-1)}; }
-
-// In the layout that the kernels read: contiguous, and aligned to 16-byte vectors.
-static at::Tensor laid(const at::Tensor &x) {
-  auto flat = x.contiguous();
-  return reinterpret_cast<uintptr_t>(flat.data_ptr()) % 16 == 0 ? flat : flat.clone();
-}
-
-static at::Tensor laid(const MaybeTensor &x) { return x && x->defined() ? laid(*x) : at::Tensor(); }
-static void *address(const at::Tensor &x) { return x.defined() ? x.data_ptr() : nullptr; }
-
-static cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
 
 // The row ids as the kernels read them; undefined without dropout.
 static at::Tensor names(const MaybeTensor &rows, int64_t count, double probability) {

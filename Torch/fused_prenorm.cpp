@@ -6,25 +6,12 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "fused.h"
-#include "kernels.h"
+#include "rows.h"
 
 namespace pipeline::fused {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-static Element element_of(const at::Tensor &x) {
-  return x.scalar_type() == at::kBFloat16 ? Element::bfloat16 : Element::float32;
-}
-static Matrix matrix(const at::Tensor &x) { return {element_of(x), x.numel() / x.size(-1), x.size(-1)}; }
-static cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
-static void *address(const at::Tensor &x) { return x.defined() ? x.data_ptr() : nullptr; }
-
-// In the layout that the kernels read: contiguous, and aligned to 16-byte vectors.
-static at::Tensor laid(const at::Tensor &x) {
-  auto flat = x.contiguous();
-  return reinterpret_cast<uintptr_t>(flat.data_ptr()) % 16 == 0 ? flat : flat.clone();
-}
 
 // MARK: Rotary positions
 

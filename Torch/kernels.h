@@ -80,8 +80,8 @@ void attention_forward(ShortAttention tensors, cudaStream_t stream);
 void attention_backward(ShortAttention tensors, cudaStream_t stream);
 
 // Attention in bf16 of tokens to the tokens of their own segment, with heads of size 64. qkv is [tokens, 3·heads·64]; out and
-// gradient are [tokens, heads·64]. `bounds` [2, tokens]: where each token's segment begins and ends, rising; null: segments
-// of `length` tokens. `slopes` [heads], or null: a score loses as much per token of distance. `log_sum` and `product`
+// gradient are [tokens, heads·64]. `bounds` [2, tokens]: where begins and ends what each token attends to, its segment or a
+// window of it; both rise, and a token attends to those that attend to it. Null: segments of `length` tokens. `slopes` [heads], or null: a score loses as much per token of distance. `log_sum` and `product`
 // [heads, tokens] are the base-2 logarithms of the sums of weights, and what the backward pass needs beside them.
 struct SegmentedAttention {
   const void *qkv, *gradient, *out_read;

@@ -114,7 +114,7 @@ static Choice choose(const Product &of, const Description &description) {
       description.out, preference, known.size(), known.data(), &count);
   if (status != CUBLAS_STATUS_SUCCESS) return {};
   for (int i = 0; i < count; i++)
-    if (has(known[i].algo, *tile)) return known[i];
+    if (known[i].state == CUBLAS_STATUS_SUCCESS && has(known[i].algo, *tile)) return known[i];
   return {};
 }
 
@@ -139,22 +139,24 @@ static bool is_hopper() {
 at::Tensor product(const at::Tensor &x, const at::Tensor &weight, bool is_transposed, const MaybeTensor &bias) {
   c10::cuda::CUDAGuard device(x.device());
   const Product of{x.size(0), x.size(1), weight.size(is_transposed ? 0 : 1), is_transposed, bias.has_value()};
+  // cuBLAS takes addresses of this alignment for granted where it is not told otherwise.
   const auto is_fit = [](const at::Tensor &t) {
-    return t.scalar_type() == at::kBFloat16 && t.is_contiguous() && reinterpret_cast<uintptr_t>(t.data_ptr()) % 16 == 0;
+    return t.scalar_type() == at::kBFloat16 && t.is_contiguous() && reinterpret_cast<uintptr_t>(t.data_ptr()) % 256 == 0;
   };
   const bool fits = preferred(of) && is_hopper() && is_fit(x) && is_fit(weight) && (!bias || is_fit(*bias)) &&
-                    of.inner % 8 == 0 && of.outer % 8 == 0;
+                    of.inner % 8 == 0 && of.outer % 8 == 0 && weight.size(is_transposed ? 1 : 0) == of.inner &&
+                    (!bias || bias->numel() == of.outer);
   if (fits) {
     const Description description(of, bias ? bias->data_ptr() : nullptr);
     if (const auto chosen = choice(of, description)) {
       auto out = at::empty({of.rows, of.outer}, x.options());
       auto memory = at::empty({static_cast<int64_t>(chosen->workspaceSize)}, x.options().dtype(at::kByte));
       const float one = 1, none = 0;
-      require(cublasLtMatmul(
+      const auto status = cublasLtMatmul(
           at::cuda::getCurrentCUDABlasLtHandle(), description.operation, &one, weight.data_ptr(), description.weight,
           x.data_ptr(), description.x, &none, out.data_ptr(), description.out, out.data_ptr(), description.out,
-          &chosen->algo, memory.data_ptr(), chosen->workspaceSize, at::cuda::getCurrentCUDAStream()));
-      return out;
+          &chosen->algo, memory.data_ptr(), chosen->workspaceSize, at::cuda::getCurrentCUDAStream());
+      if (status == CUBLAS_STATUS_SUCCESS) return out;
     }
   }
   auto across = is_transposed ? weight.t() : weight;

@@ -53,11 +53,13 @@ let modelTargets: [String: FuzzTarget] = [
     samples: [
       #"{"model_type":"bert","vocab_size":100,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"#
         + #""intermediate_size":16,"max_position_embeddings":32,"hidden_act":"gelu"}"#,
+      #"{"model_type":"roberta","vocab_size":100,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"#
+        + #""intermediate_size":16,"max_position_embeddings":34,"pad_token_id":1,"type_vocab_size":1}"#,
       HuggingFaceConfiguration.json(ModelShape(.ropeBERT)).text(),
       HuggingFaceConfiguration.json(ModelShape(.modernBERT)).text(),
     ],
     words: modelWords + [
-      "\"full_attention\"", "\"layer_types\":[", "\"rope_parameters\":{", "\"rope_theta\":", "1e308", "\"auto_map\":{",
+      "\"full_attention\"", "\"layer_types\":[", "\"rope_parameters\":{", "\"rope_theta\":", "\"pad_token_id\":", "\"head_dim\":", "1e308", "\"auto_map\":{",
     ]
   ) { input in
     let shape = try HuggingFaceConfiguration.shape(JSONValue.parse(input).value, path: "config.json")

@@ -232,8 +232,10 @@ def check_cross_entropy():
 
 
 def check_linear():
+    # From 8,192 rows on, Hopper GPUs take other algorithms.
+    large = [(9001, 768, 768), (9001, 768, 6144)] if device == "cuda" else []
     for dtype in types:
-        for rows, inner, outer in [(1, 8, 8), (300, 768, 2304), (33, 64, 40), (1025, 128, 768), (9001, 768, 768), (9001, 768, 6144)]:
+        for rows, inner, outer in [(1, 8, 8), (300, 768, 2304), (33, 64, 40), (1025, 128, 768), *large]:
             name = f"linear {dtype} {rows}x{inner}x{outer}"
             inputs = [normal(rows, inner, dtype=dtype), normal(outer, inner, dtype=dtype, scale=0.05), normal(outer, dtype=dtype)]
             wide = double(*inputs)

@@ -40,6 +40,14 @@ enum CheckpointInput {
     }
   }
 
+  /// - Throws: `StageError` (`options`) if the model has no pooler and is asked for one.
+  static func check(_ pooling: Pooling, _ workspace: Workspace) throws {
+    guard pooling == .pooler, try !shape(workspace).hasVectorPooler else { return }
+    throw StageError(
+      .options, "pooling", "is pooler, which a ModernBERT does not have",
+      hint: "Choose mean or cls.")
+  }
+
   /// Everything that the checkpoint holds. Each part is complete.
   static func parts(_ workspace: Workspace) throws -> CheckpointParts {
     let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))

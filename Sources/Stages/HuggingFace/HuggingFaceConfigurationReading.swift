@@ -14,6 +14,12 @@ extension HuggingFaceConfiguration {
     }
     shape.tokenTypes = json["type_vocab_size"]?.integer ?? 2
     shape.padding = json["pad_token_id"]?.integer ?? (RoBERTaForm.isForm(of: json) ? 1 : 0)
+    guard 0..<max(1, shape.vocabularySize) ~= shape.padding else {
+      throw wrong("pad_token_id is \(shape.padding), not one of the \(shape.vocabularySize) tokens")
+    }
+    guard shape.maximumLength > RoBERTaForm.unreadPositions(json, shape) else {
+      throw wrong("max_position_embeddings is \(shape.maximumLength): no position is left for tokens")
+    }
     shape.maximumLength -= RoBERTaForm.unreadPositions(json, shape)
     shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
     shape.normEpsilon = json["layer_norm_eps"]?.double ?? shape.normEpsilon
@@ -92,7 +98,7 @@ extension HuggingFaceConfiguration {
     if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
       throw wrong("partial_rotary_factor is \(share); only 1 is supported")
     }
-    if let size = json["head_dim"]?.integer, size * shape.heads != shape.hiddenSize {
+    if let size = json["head_dim"]?.integer, size.multipliedReportingOverflow(by: shape.heads) != (shape.hiddenSize, false) {
       throw wrong("head_dim is \(size); only hidden_size / num_attention_heads is supported")
     }
     return rotary["rope_theta"]?.double ?? 1000

@@ -50,7 +50,10 @@ public struct HuggingFaceConvert: SinglePhaseStage {
       try workspace.write(Self.model, name: name, bytes)
     }
     try write(parts, workspace)
-    if let settings = try CheckpointInput.embedding(workspace) { try write(settings, parts, workspace) }
+    if let settings = try CheckpointInput.embedding(workspace) {
+      try CheckpointInput.check(settings.pooling, workspace)
+      try write(settings, parts, workspace)
+    }
     workspace.metric("parameters", Double(parts.parameters.reduce(0) { $0 + $1.count }))
   }
 

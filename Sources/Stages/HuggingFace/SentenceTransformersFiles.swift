@@ -64,7 +64,7 @@ struct SentenceTransformersFiles {
 
   /// The name of the pooler's weights, and their tensors; nil if it is not part of the vectors.
   func pooler(_ weights: SafetensorsFile) -> (name: String, tensors: [TensorSource])? {
-    guard settings.pooling == .pooler else { return nil }
+    guard settings.pooling == .pooler, shape.hasVectorPooler else { return nil }
     let tensors = zip(["linear.weight", "linear.bias"], shape.poolerParameters).map { name, parameter in
       TensorSource(name, .float32, shape: parameter.shape) { (sink) throws(ShardError) in
         let floats = try weights.floats(of: parameter.name)
@@ -123,7 +123,7 @@ struct SentenceTransformersModules {
       && json["activation_function"]?.string?.hasSuffix("Tanh") == true
   }
 
-  private static func foreign(_ what: String) -> StageError {
+  static func foreign(_ what: String) -> StageError {
     StageError(
       .input, what, "is not supported",
       hint: "Supported are the mean of the tokens' vectors, the first token's, and BERT's pooler. To read the encoder "

@@ -10,7 +10,7 @@ struct MergeSource {
   var stage: String
   /// `STAGE@best` for the kept checkpoint with the lowest loss on held-out tokens.
   var alias: String?
-  /// `model.json`, the weights, and `task.json` of a fine-tuned model.
+  /// `model.json`, the weights, `task.json` of a fine-tuned model, and `embedding.json` of one that makes vectors of texts.
   var files: [ArtifactFile]
 
   static let weightsOfStep = TrainingCheckpoint.fileNames[1]
@@ -38,7 +38,9 @@ struct MergeSource {
     }
     return MergeSource(
       name: artifact.stage, stage: artifact.stage,
-      files: artifact.files.filter { names.contains($0.name) || $0.name == TunedTask.fileName })
+      files: artifact.files.filter {
+        (names + [TunedTask.fileName, EmbeddingSettings.fileName]).contains($0.name)
+      })
   }
 
   private static func checkpoints(_ artifact: WiredArtifact, last: Int) throws -> [MergeSource] {
@@ -86,6 +88,10 @@ struct MergedModels {
   let parts: [(name: String, share: Double, parts: CheckpointParts)]
   /// The bytes of `task.json`, which all have or none.
   let task: [UInt8]?
+  /// The bytes of `embedding.json`, if all have it and make vectors alike; nil otherwise.
+  let embedding: [UInt8]?
+  /// Whether only some have `embedding.json`, or they make vectors differently.
+  let embeddingsDiffer: Bool
 
   var shape: ModelShape { parts[0].parts.shape }
   /// Those of every model.
@@ -93,7 +99,7 @@ struct MergedModels {
 
   init(_ workspace: Workspace) throws {
     let planned: [Planned] = try workspace.payload()
-    var tasks: [[UInt8]?] = []
+    var tasks: [[UInt8]?] = [], embeddings: [[UInt8]?] = []
     parts = try planned.enumerated().map { place, source in
       let files = workspace.files(MergeSource.role(place))
       func path(_ name: String) -> String? { files.first { ArchivePath.lastPart(of: $0.name) == name }?.path }
@@ -104,11 +110,14 @@ struct MergedModels {
       }
       let task = path(TunedTask.fileName)
       tasks.append(try task.map { try FileSystem.read($0, limit: 1 << 20) })
+      embeddings.append(try path(EmbeddingSettings.fileName).map { try FileSystem.read($0, limit: 1 << 20) })
       let parts = try CheckpointParts(
         ModelShape(path: shape), SafetensorsFile(weights), try task.map { try TunedTask(tuned: $0) })
       return (source.name, source.share, parts)
     }
     task = tasks[0]
+    embeddingsDiffer = embeddings.contains { $0 != embeddings[0] }
+    embedding = embeddingsDiffer ? nil : embeddings[0]
     for (other, own) in zip(parts, tasks).dropFirst() { try Self.check(other, own, parts[0], tasks[0]) }
   }
 

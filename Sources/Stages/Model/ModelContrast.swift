@@ -213,6 +213,7 @@ public struct ModelContrast: Stage {
   private func settings(_ workspace: Workspace) throws -> EmbeddingSettings {
     var settings = try CheckpointInput.embedding(workspace) ?? EmbeddingSettings()
     if let pooling = options.pooling.pooling { settings.pooling = pooling }
+    try CheckpointInput.check(settings.pooling, workspace)
     settings.queryPrefix = options.queryPrefix ?? settings.queryPrefix
     settings.documentPrefix = options.documentPrefix ?? settings.documentPrefix
     settings.normalizes = options.normalize

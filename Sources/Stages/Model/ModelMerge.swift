@@ -53,6 +53,15 @@ public struct ModelMerge: SinglePhaseStage {
     try workspace.write(
       Self.merged, name: ModelShape.fileName, Array(sources.shape.json.prettyText().utf8))
     if let task = sources.task { try workspace.write(Self.merged, name: TunedTask.fileName, task) }
+    if let embedding = sources.embedding {
+      try workspace.write(Self.merged, name: EmbeddingSettings.fileName, embedding)
+    }
+    if sources.embeddingsDiffer {
+      workspace.warn(
+        "embeddings-differ",
+        "the models make vectors of texts differently (\(EmbeddingSettings.fileName)): the average's are the means of tokens, "
+          + "unless a later stage says otherwise")
+    }
     let file = try workspace.file(Self.merged, ModelShape.weightsName)
     try Safetensors.write(
       average.tensors(sources.parameters), metadata: ["format": "pt"], to: file, name: ModelShape.weightsName)

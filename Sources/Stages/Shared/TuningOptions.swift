@@ -41,7 +41,9 @@ public struct EncoderOptions: StageOptions {
 extension EncoderOptions {
   /// The pooling that is asked for, or that of the task's model.
   func resolved(_ workspace: Workspace) throws -> Pooling {
-    try pooling.pooling ?? CheckpointInput.embedding(workspace)?.pooling ?? .mean
+    let pooling = try pooling.pooling ?? CheckpointInput.embedding(workspace)?.pooling ?? .mean
+    try CheckpointInput.check(pooling, workspace)
+    return pooling
   }
 }
 

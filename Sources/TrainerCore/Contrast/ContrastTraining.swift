@@ -91,10 +91,10 @@ public final class ContrastTraining {
     var shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
     shape.dropout = job.dropout
     shape.attentionDropout = shape.kind == .bert ? job.dropout : 0
-    let pooler = SentenceEncoder.poolingParameters(shape, job.pooling)
+    let pooler = try SentenceEncoder.poolingParameters(shape, job.pooling)
     let parameters = try Parameters(
       shape.encoderParameters + pooler, engine: engine, device: device, precision: job.precision,
-      seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
+      seed: UInt64(job.seed), deviation: shape.initialDeviation(of:), padding: shape.padding)
     let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
     let isNew = !pooler.contains { weights[$0.name] != nil }
     try parameters.load { parameter throws(TorchError) in

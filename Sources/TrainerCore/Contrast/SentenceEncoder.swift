@@ -5,8 +5,13 @@ struct SentenceEncoder: Sendable {
   let pooling: Pooling
 
   /// Parameters that pooling adds to those of the encoder.
-  static func poolingParameters(_ shape: ModelShape, _ pooling: Pooling) -> [ParameterShape] {
-    pooling == .pooler ? shape.poolerParameters : []
+  /// - Throws: `TorchError` (`file`) if the model has no pooler.
+  static func poolingParameters(_ shape: ModelShape, _ pooling: Pooling) throws(TorchError) -> [ParameterShape] {
+    guard pooling == .pooler else { return [] }
+    guard shape.hasVectorPooler else {
+      throw TorchError(.file, "", "a \(shape.kind.rawValue) has no pooler for vectors of texts: 'mean' or 'cls' are its poolings")
+    }
+    return shape.poolerParameters
   }
 
   /// One vector per text in fp32, [texts, hidden], of any length.
@@ -22,10 +27,8 @@ struct SentenceEncoder: Sendable {
       }
       return try pooled.to(.float32, device: device)
     }
-    var tokens = try encoder.encode(input, training: training, only: nil).to(.float32, device: device)
-    if let places = input.places { tokens = try tokens.scattered(to: places, of: input.batch * input.length) }
-    let counts = try engine.tensor(lengths.map { Float($0) }, on: device, shape: [lengths.count, 1])
-    return try tokens.reshape(input.batch, input.length, encoder.shape.hiddenSize).sum(1).divided(by: counts)
+    let tokens = try encoder.encode(input, training: training, only: nil).to(.float32, device: device)
+    return try input.mean(of: tokens, on: device)
   }
 }
 

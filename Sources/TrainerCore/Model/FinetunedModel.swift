@@ -51,6 +51,9 @@ extension ModelShape {
     ]
   }
 
+  /// Whether vectors of texts can come from a pooler. `modernbert` has none: its head of that place is made for answers.
+  public var hasVectorPooler: Bool { kind != .modernBERT }
+
   /// The parameters that a model has only with a masked-language head.
   public var languageParameters: [ParameterShape] {
     let own = headParameters.filter { !poolerParameters.contains($0) }

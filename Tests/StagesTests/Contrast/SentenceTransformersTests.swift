@@ -48,7 +48,7 @@ struct SentenceTransformersTests {
   /// Written with its modules, loaded by the library, and read back.
   @Test(arguments: [
     (ModelShape.Kind.mosaicBERT, Pooling.mean, true), (.mosaicBERT, .cls, false), (.bert, .pooler, true),
-    (.bert, .mean, false),
+    (.bert, .mean, false), (.modernBERT, .mean, true), (.modernBERT, .cls, false),
   ])
   func vectorsOfTheLibraryEqualOurs(_ kind: ModelShape.Kind, _ pooling: Pooling, _ normalizes: Bool) throws {
     let model = try TinyModel(kind, pooler: pooling == .pooler)
@@ -76,7 +76,8 @@ struct SentenceTransformersTests {
     #expect(try EmbeddingSettings(path: file("embedding.json")) == settings)
     let own = try SafetensorsFile(model.folder + "/weights.safetensors")
     let back = try SafetensorsFile(file("weights.safetensors"))
-    for parameter in model.shape.encoderParameters + SentenceEncoder.poolingParameters(model.shape, pooling) {
+    let pooler = try SentenceEncoder.poolingParameters(model.shape, pooling)
+    for parameter in model.shape.encoderParameters + pooler {
       #expect(try own.floats(of: parameter.name) == back.floats(of: parameter.name), "\(parameter.name)")
     }
   }
@@ -102,6 +103,22 @@ struct SentenceTransformersTests {
     let ours = try vectors(folder, tokenizer, settings, isQuery: true)
     let theirs = try theirs(saved, prompt: "query").vectors
     #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) < 1e-5 })
+  }
+
+  /// A ModernBERT has a head where BERT has its pooler: it is no pooler of vectors.
+  @Test func aModernBERTHasNoPooler() throws {
+    let model = try TinyModel(.modernBERT)
+    var settings = EmbeddingSettings()
+    settings.pooling = .pooler
+    #expect(throws: TorchError.self) {
+      try vectors(model.folder, model.folder + "/tokenizer.json", settings, isQuery: true)
+    }
+    try FileSystem.write(Array(settings.json.text().utf8), to: "\(model.folder)/embedding.json")
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: try model.checkpoint + [artifact(model.folder, "embedding.json")], to: "checkpoint")
+    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
+    let error = #expect(throws: StageError.self) { try convert.run() }
+    #expect(error?.subject == "pooling" && error?.message.contains("ModernBERT") == true)
   }
 
   /// Vectors made in another way are refused by name; the encoder alone can still be read.

@@ -115,6 +115,30 @@ private struct Soup {
     #expect(plain?.subject == "'m1'" && plain?.message == "is not fine-tuned, 'm0' is")
   }
 
+  /// How vectors of texts are made stays with the average of models that make them alike.
+  @Test func modelsOfVectorsStayThose() throws {
+    let soup = try Soup(2)
+    func merged(_ poolings: [Pooling]) throws -> StageHarness {
+      let harness = try StageHarness(ModelMerge.self)
+      for (number, (model, pooling)) in zip(soup.models, poolings).enumerated() {
+        var settings = EmbeddingSettings()
+        (settings.pooling, settings.queryPrefix) = (pooling, "query: ")
+        let path = temporaryDirectory() + "/embedding.json", bytes = Array(settings.json.text().utf8)
+        try FileSystem.write(bytes, to: path)
+        let file = ArtifactFile(
+          path: path, name: "embedding.json", bytes: bytes.count, digest: try Digester.digest(file: path))
+        harness.add(files: try model.checkpoint + [file], to: "models", from: "m\(number)")
+      }
+      return try harness.run()
+    }
+    let alike = try merged([.cls, .cls])
+    let kept = try #require(alike.files("checkpoint").first { $0.name == "embedding.json" })
+    #expect(try EmbeddingSettings(path: kept.path).pooling == .cls)
+    let different = try merged([.cls, .mean])
+    #expect(!different.files("checkpoint").contains { $0.name == "embedding.json" })
+    #expect(different.warnings["embeddings-differ"] == 1)
+  }
+
   @Test func whatDoesNotFitIsNamed() throws {
     let sizes = try Soup(2) { $1.intermediateSize = $0 == 0 ? 80 : 96 }
     let error = #expect(throws: StageError.self) { try sizes.harness().run() }
