@@ -64,6 +64,7 @@ struct BaselinePipelineTests {
     let sts = try read("own-sts.report", "sts.md")
     #expect(sts.contains("| Ruri base | 0.834 | ") && sts.contains("| **Own model** | "), "\(sts)")
     let card = try read("card.model", "README.md")
-    #expect(card.contains("| task | metric | score | tohoku | Δ | deviation |") && card.contains("| +0.000 |"), "\(card)")
+    #expect(
+      card.contains("| task | metric | score | tohoku | Δ | deviation |") && card.contains("| +0.000 |"), "\(card)")
   }
 }
