@@ -74,6 +74,28 @@ let listTargets: [String: FuzzTarget] = [
   "text-records": listReader([#"{"_id":"a","title":"t","text":"x"}"# + "\n" + #"{"docid":5,"contents":"y"}"#]) {
     try TextRecord.forEach($0.path) { (_: TextRecord) in }
   },
+  "topics": fileReader(
+    "topics.tsv", fixtures: ["embedding/miracl/topics.tsv"], words: ["\t", "\r\n", "\t\t"]
+  ) { try TextRecord.forEach($0) { (_: TextRecord) in } },
+  "contrast-examples": listReader(
+    [
+      #"{"anchor":"a","positive":"b","negatives":["c","d"]}"#, #"{"query":"a","pos":["b"],"neg":[]}"#,
+      #"{"sentence1":"a","sentence2":"b","label":"entailment"}"#,
+    ], words: ["\"negatives\":[", "null", "4.5", "\n"]
+  ) { _ = try ContrastExample.read([$0.path]) },
+  "jmteb-set": listReader(
+    [
+      #"{"sentence1":"a","sentence2":"b","label":1}"#, #"{"text":"a","label":"b"}"#,
+      #"{"query":"a","retrieved_docs":["d"],"relevance_scores":[1]}"#, #"{"query":"a","relevant_docs":[3]}"#,
+    ], words: ["\"label\":", "null", "[", "\n"]
+  ) { file in
+    let set = try JMTEBSet("set", [file], kind: nil)
+    _ = try set.labels([set.validation, set.test])
+    for record in set.test { _ = set.ids(record["relevant_docs"]) }
+  },
+  "embedding-settings": listReader(
+    [#"{"pooling":"cls","normalizes":true,"queryPrefix":"q","documentPrefix":""}"#]
+  ) { _ = try EmbeddingSettings(path: $0.path) },
 ]
 
 private func listReader(
