@@ -3,8 +3,8 @@ the log-likelihood per character of the best segmentation.
 
   subword_quality.py CORPUS MODEL …
 
-A MODEL is a tokenizer.json or a SentencePiece model. Characters are those of the text in NFKC without white space at its
-ends. What is unknown or written in bytes counts as ten less than the least score for each character, as both peers count it.
+A MODEL is a tokenizer.json or a SentencePiece model. Characters are those of the text in NFKC, with one space for white
+space of any kind, which SentencePiece makes of it anyway. What is unknown or written in bytes counts as ten less than the least score for each character, as both peers count it.
 """
 
 import json
@@ -46,7 +46,7 @@ class SentencePiece:
 
 
 def main(corpus, *paths):
-    texts = [unicodedata.normalize("NFKC", document["text"]).strip() for document in documents(corpus)]
+    texts = [" ".join(unicodedata.normalize("NFKC", document["text"]).split()) for document in documents(corpus)]
     characters = sum(map(len, texts))
     print(f"{len(texts)} texts, {characters} characters\n\n| | tokens/character | log-likelihood/character |\n|---|--:|--:|")
     for path in paths:
