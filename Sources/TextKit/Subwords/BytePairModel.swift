@@ -22,6 +22,7 @@ final class BytePairModel: Sendable {
   }
 
   private let settings: Settings
+  /// By character; with `readsBytes`, those that are made of their bytes whatever stands beside them.
   private let symbols: ScalarIds
   /// By byte, with `readsBytes`.
   private let byteSymbols: [UInt32?]
@@ -47,10 +48,10 @@ final class BytePairModel: Sendable {
         if count == token.count, scalar != UTF8Scanning.malformed { symbols.append((scalar, id)) }
       }
     }
-    self.symbols = ScalarIds(symbols)
     self.byteSymbols = byteSymbols
     bytes = byteTokens
     ranks = MergeRanks(merges)
+    self.symbols = ScalarIds(settings.readsBytes ? Self.merged(symbols, byteSymbols, ranks) : symbols)
     whole = settings.prefersWhole ? ByteTrie(tokens.map { ($0.token, Int32($0.id)) }) : nil
     let results = Set(merges.map(\.result))
     joints = PieceJoints(
@@ -67,33 +68,71 @@ final class BytePairModel: Sendable {
       tokens.append(id, piece.count)
       return
     }
-    try encode(part: piece, &workspace, into: &tokens)
+    try encode(part: piece, fromCharacters: false, &workspace, into: &tokens)
   }
 
   /// The token that a piece is whatever the merges say.
   func wholeToken(_ piece: UnsafeBufferPointer<UInt8>) -> UInt32? { whole?.value(piece).map { UInt32($0) } }
 
-  /// The same for a part of a piece between `joints`.
+  /// The same for a part of a piece between `joints`; `fromCharacters` if no token reaches over one of them in part, so that
+  /// the bytes of each are merged before anything else is.
   func encode(
-    part piece: UnsafeBufferPointer<UInt8>, _ workspace: inout MergeWorkspace, into tokens: inout PieceTokens
+    part piece: UnsafeBufferPointer<UInt8>, fromCharacters: Bool, _ workspace: inout MergeWorkspace,
+    into tokens: inout PieceTokens
   ) throws(TokenizerError) {
     workspace.start(piece.count)
-    if settings.readsBytes { try addBytes(piece, &workspace) } else { try addCharacters(piece, &workspace) }
+    if settings.readsBytes {
+      try addBytes(piece, fromCharacters, &workspace)
+    } else {
+      try addCharacters(piece, &workspace)
+    }
     workspace.merge(ranks)
     workspace.forEach { tokens.append($0, $1) }
   }
 
-  private func addBytes(_ piece: UnsafeBufferPointer<UInt8>, _ workspace: inout MergeWorkspace) throws(TokenizerError) {
-    var unknown = 0
-    for byte in piece {
-      if let id = byteSymbols[Int(byte)] {
+  private func addBytes(
+    _ piece: UnsafeBufferPointer<UInt8>, _ fromCharacters: Bool, _ workspace: inout MergeWorkspace
+  ) throws(TokenizerError) {
+    var unknown = 0, i = 0
+    while i < piece.count {
+      if fromCharacters, piece[i] >= 0x80 {
+        let (scalar, count) = UTF8Scanning.scalar(at: i, in: piece.baseAddress!, end: piece.count)
+        if let id = symbols[scalar] {
+          flush(&unknown, &workspace)
+          workspace.add(id, count)
+          i += count
+          continue
+        }
+      }
+      if let id = byteSymbols[Int(piece[i])] {
         flush(&unknown, &workspace)
         workspace.add(id, 1)
       } else {
         try addUnknown(1, &unknown, &workspace)
       }
+      i += 1
     }
     flush(&unknown, &workspace)
+  }
+
+  /// Those that the merges of their bytes alone make.
+  private static func merged(
+    _ symbols: [(scalar: UInt32, id: UInt32)], _ bytes: [UInt32?], _ ranks: MergeRanks
+  ) -> [(scalar: UInt32, id: UInt32)] {
+    var workspace = MergeWorkspace()
+    return symbols.filter { symbol in
+      var text: [UInt8] = []
+      UTF8Scanning.append(symbol.scalar, to: &text)
+      workspace.start(text.count)
+      for byte in text {
+        guard let id = bytes[Int(byte)] else { return false }
+        workspace.add(id, 1)
+      }
+      workspace.merge(ranks)
+      var ids: [UInt32] = []
+      workspace.forEach { id, _ in ids.append(id) }
+      return ids == [symbol.id]
+    }
   }
 
   private func addCharacters(

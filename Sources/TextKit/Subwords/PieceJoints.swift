@@ -64,17 +64,29 @@ final class PieceJoints: @unchecked Sendable {
     return bits[place >> 6] >> UInt64(place & 63) & 1 != 0
   }
 
-  /// Whether a token may reach from the one character into the next, or what becomes of them depends on both.
-  func joins(_ first: UInt32, _ second: UInt32) -> Bool {
-    if let known, known[Self.scalar(first)] == nil || known[Self.scalar(second)] == nil { return true }
-    if contains(first, second) { return true }
-    guard hasParts else { return false }
+  enum Joint {
+    /// No token has both characters or parts of them.
+    case none
+    /// Tokens with both have both of them whole.
+    case whole
+    /// A token may begin or end within one of them, or what becomes of them depends on both.
+    case parts
+  }
+
+  /// How tokens may reach from the one character into the next.
+  func joint(_ first: UInt32, _ second: UInt32) -> Joint {
+    if let known, known[Self.scalar(first)] == nil || known[Self.scalar(second)] == nil { return .parts }
+    if hasParts, joinsParts(first, second) { return .parts }
+    return contains(first, second) ? .whole : .none
+  }
+
+  private func joinsParts(_ first: UInt32, _ second: UInt32) -> Bool {
     // Every beginning of the second character with every end of the first one.
     var ending = first
     while true {
       var beginning = second
       while beginning > 0 {
-        if contains(ending, beginning) { return true }
+        if ending != first || beginning != second, contains(ending, beginning) { return true }
         beginning >>= 8
       }
       // Without its first byte.
@@ -97,8 +109,9 @@ final class PieceJoints: @unchecked Sendable {
 /// Answers of `PieceJoints` that one thread had already.
 struct KnownJoints: ~Copyable {
   private static let count = 1 << 16
-  /// Of four bytes' characters only the first of their two leading bits is needed; the other one is the answer.
-  private static let answer: UInt64 = 1 << 62
+  /// Of four bytes' characters only the first of their two leading bits is needed; the other ones are the answer.
+  private static let joined: UInt64 = 1 << 62
+  private static let inParts: UInt64 = 1 << 30
   private let slots: UnsafeMutablePointer<UInt64>
 
   init() {
@@ -109,13 +122,15 @@ struct KnownJoints: ~Copyable {
   deinit { slots.deallocate() }
 
   @inline(__always)
-  func joins(_ first: UInt32, _ second: UInt32, _ joints: PieceJoints) -> Bool {
-    let key = (UInt64(first) << 32 | UInt64(second)) & ~Self.answer
+  func joint(_ first: UInt32, _ second: UInt32, _ joints: PieceJoints) -> PieceJoints.Joint {
+    let key = (UInt64(first) << 32 | UInt64(second)) & ~(Self.joined | Self.inParts)
     let slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 48)
     let known = slots[slot]
-    if known & ~Self.answer == key { return known & Self.answer != 0 }
-    let joins = joints.joins(first, second)
-    slots[slot] = joins ? key | Self.answer : key
-    return joins
+    if known & ~(Self.joined | Self.inParts) == key {
+      return known & Self.joined == 0 ? .none : known & Self.inParts == 0 ? .whole : .parts
+    }
+    let joint = joints.joint(first, second)
+    slots[slot] = key | (joint == .none ? 0 : Self.joined) | (joint == .parts ? Self.inParts : 0)
+    return joint
   }
 }

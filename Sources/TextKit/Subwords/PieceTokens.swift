@@ -36,7 +36,7 @@ struct PieceCache: ~Copyable {
 
   enum Answer { case found, unknown, varies }
 
-  private static let slotCount = 1 << 17
+  private static let slotCount = 1 << 18
   private static let longestKey = 96
   private static let varies = UInt16.max
   private let slots: UnsafeMutablePointer<Slot>

@@ -10,6 +10,8 @@ final class SubwordSession {
   @exclusivity(unchecked) private var tokens = PieceTokens()
   @exclusivity(unchecked) private var cache = PieceCache()
   private let joints = KnownJoints()
+  /// Tokens of the part of a piece may begin or end within characters.
+  @exclusivity(unchecked) private var isJoinedInParts = false
   /// The score of a unigram's tokens of a piece up to one of them.
   @exclusivity(unchecked) private var scored = (count: 0, score: 0.0)
 
@@ -95,11 +97,16 @@ final class SubwordSession {
     guard !piece.isEmpty else { return }
     var start = 0
     var (last, i) = PieceJoints.character(piece, at: 0)
+    isJoinedInParts = false
     while i < piece.count {
       let (next, width) = PieceJoints.character(piece, at: i)
-      if !self.joints.joins(last, next, joints) {
+      switch self.joints.joint(last, next, joints) {
+      case .none:
         try encode(part: UnsafeBufferPointer(rebasing: piece[start..<i]), into: &ids)
         start = i
+        isJoinedInParts = false
+      case .whole: break
+      case .parts: isJoinedInParts = true
       }
       last = next
       i &+= width
@@ -122,7 +129,7 @@ final class SubwordSession {
   ) throws(TokenizerError) {
     tokens.removeAll()
     switch model {
-    case .bytePair(let model): try model.encode(part: part, &merging, into: &tokens)
+    case .bytePair(let model): try model.encode(part: part, fromCharacters: !isJoinedInParts, &merging, into: &tokens)
     case .unigram(let model):
       // As if the piece were not cut: after the sum of the scores of all its tokens so far.
       let before = UnsafeBufferPointer(rebasing: ids.ids[scored.count...])
