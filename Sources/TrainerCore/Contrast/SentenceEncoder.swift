@@ -1,3 +1,5 @@
+import ShardKit
+
 /// An encoder whose token vectors become one vector per text.
 struct SentenceEncoder: Sendable {
   let encoder: any TextEncoder
