@@ -31,7 +31,7 @@ import Testing
     }
     #expect(users.count > 5)
     // Where the engine is loaded, and shown to others.
-    let makers = ["Tests/TrainerCoreTests/TinyModel.swift"]
+    let makers = ["Tests/TrainerCoreTests/TinyModel.swift", "Tests/StagesTests/Evaluate/PublishedModel.swift"]
     for file in users where !makers.contains(file.path) {
       let takesTurns = file.lines.contains { $0.contains(".takesTheEngine") || $0.hasPrefix("extension EngineTests {") }
       #expect(takesTurns, "\(file.path): its suite lacks .takesTheEngine")

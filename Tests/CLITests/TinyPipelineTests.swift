@@ -8,7 +8,8 @@ import Testing
 @Suite(.serialized, .needs(Workbench.hasEngine, "needs Scripts/engine")) struct TinyPipelineTests {
   @Test(arguments: [
     ("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model"),
-    ("classification", "converted"), ("english", "model"), ("embedding", "converted"), ("modernbert", "model"), ("marc-ja", "converted"),
+    ("classification", "converted"), ("english", "model"), ("embedding", "converted"), ("modernbert", "model"),
+    ("marc-ja", "converted"),
   ])
   func aTinyFormRunsToItsEnd(_ name: String, _ last: String) throws {
     let bench = try Workbench()

@@ -59,7 +59,8 @@ let modelTargets: [String: FuzzTarget] = [
       HuggingFaceConfiguration.json(ModelShape(.modernBERT)).text(),
     ],
     words: modelWords + [
-      "\"full_attention\"", "\"layer_types\":[", "\"rope_parameters\":{", "\"rope_theta\":", "\"pad_token_id\":", "\"head_dim\":", "1e308", "\"auto_map\":{",
+      "\"full_attention\"", "\"layer_types\":[", "\"rope_parameters\":{", "\"rope_theta\":", "\"pad_token_id\":",
+      "\"head_dim\":", "1e308", "\"auto_map\":{",
     ]
   ) { input in
     let shape = try HuggingFaceConfiguration.shape(JSONValue.parse(input).value, path: "config.json")

@@ -98,7 +98,9 @@ extension HuggingFaceConfiguration {
     if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
       throw wrong("partial_rotary_factor is \(share); only 1 is supported")
     }
-    if let size = json["head_dim"]?.integer, size.multipliedReportingOverflow(by: shape.heads) != (shape.hiddenSize, false) {
+    if let size = json["head_dim"]?.integer,
+      size.multipliedReportingOverflow(by: shape.heads) != (shape.hiddenSize, false)
+    {
       throw wrong("head_dim is \(size); only hidden_size / num_attention_heads is supported")
     }
     return rotary["rope_theta"]?.double ?? 1000

@@ -71,7 +71,9 @@ public struct HuggingFaceRead: SinglePhaseStage {
     let modules = try SentenceTransformersModules { try Self.path($0, workspace).map(Self.json) }
     var sources = try tensors.sources()
     if let folder = modules?.pooler {
-      guard shape.hasVectorPooler else { throw SentenceTransformersModules.foreign("\(folder): a pooler of a ModernBERT") }
+      guard shape.hasVectorPooler else {
+        throw SentenceTransformersModules.foreign("\(folder): a pooler of a ModernBERT")
+      }
       sources =
         try sources.filter { !shape.poolerParameters.map(\.name).contains($0.name) }
         + Self.pooler(folder, shape, workspace)

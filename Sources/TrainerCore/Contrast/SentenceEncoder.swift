@@ -11,7 +11,8 @@ struct SentenceEncoder: Sendable {
   static func poolingParameters(_ shape: ModelShape, _ pooling: Pooling) throws(TorchError) -> [ParameterShape] {
     guard pooling == .pooler else { return [] }
     guard shape.hasVectorPooler else {
-      throw TorchError(.file, "", "a \(shape.kind.rawValue) has no pooler for vectors of texts: 'mean' or 'cls' are its poolings")
+      throw TorchError(
+        .file, "", "a \(shape.kind.rawValue) has no pooler for vectors of texts: 'mean' or 'cls' are its poolings")
     }
     return shape.poolerParameters
   }

@@ -126,7 +126,7 @@ private struct Soup {
         let path = temporaryDirectory() + "/embedding.json", bytes = Array(settings.json.text().utf8)
         try FileSystem.write(bytes, to: path)
         let file = ArtifactFile(
-          path: path, name: "embedding.json", bytes: bytes.count, digest: try Digester.digest(file: path))
+          path: path, name: "embedding.json", bytes: Int64(bytes.count), digest: try Digester.digest(file: path))
         harness.add(files: try model.checkpoint + [file], to: "models", from: "m\(number)")
       }
       return try harness.run()
