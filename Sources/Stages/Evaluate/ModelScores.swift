@@ -26,6 +26,37 @@ struct ModelScores: Equatable, Sendable {
     Dictionary(members.compactMap { m in m.value.double.map { (m.key, $0) } }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// - Throws: `StageError` (`input`) that names the file if it is not JSON.
+  static func json(_ file: ArtifactFile) throws -> JSONValue {
+    let text = try FileSystem.read(file.path, limit: 1 << 24)
+    do { return try JSONValue.parse(text).value } catch {
+      throw StageError(
+        .input, file.name, "is not JSON at byte \(error.offset): \(error.message)",
+        hint: "Give a file of scores as JSON.")
+    }
+  }
+
+  /// Adds a row to others; scores of one model from one source become one row.
+  /// - Throws: `StageError` (`input`) if the model has a score twice, or from two sources.
+  static func add(_ row: ModelScores, to rows: inout [ModelScores], _ file: String) throws {
+    guard let place = rows.firstIndex(where: { $0.isNamed(row.model) }) else { return rows.append(row) }
+    func twice(_ what: String) -> StageError {
+      StageError(
+        .input, file, "'\(row.model)' has \(what) twice, the second time in \(file)",
+        hint: "Give each model a name of its own ('model' of the evaluations, \"model\" of published scores).")
+    }
+    guard rows[place].source.isExactly(row.source) else { throw twice("a row") }
+    if let title = row.scores.keys.sorted().first(where: { rows[place].scores[$0] != nil }) {
+      throw twice("'\(title)'")
+    }
+    rows[place].scores.merge(row.scores) { first, _ in first }
+    rows[place].deviations.merge(row.deviations) { first, _ in first }
+  }
+
+  func isNamed(_ name: String) -> Bool { model.isExactly(name) }
+
+  func has(_ titles: [String]) -> Bool { titles.contains { scores[$0] != nil } }
+
   /// Reads a file of published scores: a list of objects with model, source and scores by title.
   /// - Throws: `StageError` that says which entry is wrong.
   static func published(_ file: ArtifactFile) throws -> [ModelScores] {
@@ -35,7 +66,7 @@ struct ModelScores: Equatable, Sendable {
         hint:
           "Give a list of {\"model\": …, \"source\": …, \"scores\": {\"JSTS Spearman\": 0.9}}, by the table's titles.")
     }
-    guard let list = try JSONValue.parse(try FileSystem.read(file.path, limit: 1 << 24)).value.array else {
+    guard let list = try json(file).array else {
       throw wrong("is not a list of published scores")
     }
     return try list.enumerated().map { place, entry in
@@ -75,7 +106,7 @@ struct ScoreTable: Sendable {
         return [cell, row == baseline ? "" : difference(row, baseline, column, digits: digits, scale: scale)]
       }
       let name = row.model.replacing("|", with: "\\|")
-      lines.append("| \(row.model == bold ? "**\(name)**" : name) | " + cells.joined(separator: " | ") + " |")
+      lines.append("| \(row.isNamed(bold) ? "**\(name)**" : name) | " + cells.joined(separator: " | ") + " |")
     }
     return lines
   }
@@ -106,7 +137,7 @@ struct ScoreTable: Sendable {
     }
     var sources: [(source: String, models: [String])] = []
     for row in others where !row.source.isEmpty {
-      if let place = sources.firstIndex(where: { $0.source == row.source }) {
+      if let place = sources.firstIndex(where: { $0.source.isExactly(row.source) }) {
         sources[place].models.append(row.model)
       } else {
         sources.append((row.source, [row.model]))

@@ -41,35 +41,23 @@ public struct ReportScores: SinglePhaseStage {
     var titles: [String] = []
     var models: [ModelScores] = []
     for file in workspace.files(.main) where file.name.hasSuffix(".json") {
-      let json = try JSONValue.parse(try FileSystem.read(file.path)).value
+      let json = try ModelScores.json(file)
       guard let measured = ModelScores(measured: json) else {
         throw StageError(
           .input, "inputs.metrics", "\(file.name) has no scores of a model",
           hint: "Wire the metrics of evaluate.jglue, evaluate.glue, evaluate.sts and evaluate.retrieval.")
       }
-      try Self.add(measured, to: &models, file.name)
+      try ModelScores.add(measured, to: &models, file.name)
       for member in json["scores"]?.members ?? [] where !titles.contains(member.key) { titles.append(member.key) }
     }
-    for row in try workspace.files(Self.publishedRole).flatMap({ try ModelScores.published($0) }) {
-      if titles.contains(where: { row.scores[$0] != nil }) { models.append(row) }
+    for file in workspace.files(Self.publishedRole) {
+      for row in try ModelScores.published(file) where row.has(titles) {
+        try ModelScores.add(row, to: &models, file.name)
+      }
     }
     let page = ScoresPage(title: options.title, titles: titles, models: models, baseline: try baseline(of: models))
     try workspace.write(Self.report, name: "scores.md", Array(page.markdown.utf8))
     try workspace.write(Self.report, name: "scores.json", Array(page.json.prettyText().utf8))
-  }
-
-  /// Scores of one model become one column.
-  private static func add(_ measured: ModelScores, to models: inout [ModelScores], _ file: String) throws {
-    guard let place = models.firstIndex(where: { ExactText($0.model) == ExactText(measured.model) }) else {
-      return models.append(measured)
-    }
-    if let twice = measured.scores.keys.sorted().first(where: { models[place].scores[$0] != nil }) {
-      throw StageError(
-        .input, "inputs.metrics", "'\(measured.model)' has '\(twice)' twice, the second time in \(file)",
-        hint: "Give each model a name of its own ('model' of the evaluations).")
-    }
-    models[place].scores.merge(measured.scores) { first, _ in first }
-    models[place].deviations.merge(measured.deviations) { first, _ in first }
   }
 
   private func baseline(of models: [ModelScores]) throws -> ModelScores? {

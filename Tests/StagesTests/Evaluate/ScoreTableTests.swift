@@ -87,6 +87,53 @@ import Testing
     #expect(throws: StageError.self) { try ModelScores.published(try artifact(folder, "published.json")) }
   }
 
+  /// A file that is not JSON, and rows that cannot be told apart.
+  @Test func whatIsWrongIsNamed() throws {
+    try FileSystem.write(Array("[{".utf8), to: folder + "/broken.json")
+    let broken = try artifact(folder, "broken.json"), a = try file("a.json", measured("A", ["STS Spearman": 1]))
+    #expect { try page([:], [broken]) } throws: { "\($0)".contains("broken.json: is not JSON at byte") }
+    #expect { try page(["published": .string(broken.path)], [a]) } throws: {
+      "\($0)".contains("broken.json: is not JSON at byte")
+    }
+    let published = try file(
+      "published.json", .list([["model": "A", "source": "a paper", "scores": ["STS Spearman": 1]]]))
+    #expect { try page(["published": .string(published.path)], [a]) } throws: {
+      "\($0)".contains("'A' has a row twice, the second time in published.json")
+    }
+  }
+
+  /// A file's row takes the place of a known one only if it has scores of the table.
+  @Test func rowsAreToldApartByTheirNames() throws {
+    let own = ModelScores("own", ["A": 1])
+    let known = [ModelScores("peer", source: "its card", ["A": 0.5])]
+    func published(_ name: String, _ scores: JSONValue) throws -> ArtifactFile {
+      try file("\(name).json", .list([["model": "peer", "source": .string(name), "scores": scores]]))
+    }
+    let options = BaselineOptions()
+    let others = try options.table(["A", "B"], own, known: known, published: [published("other", ["C": 1])]).others
+    #expect(others == known)
+    let better = try options.table(["A", "B"], own, known: known, published: [published("paper", ["A": 1])]).others
+    #expect(better.map(\.source) == ["paper"])
+    // To the files that they come from, canonically equivalent names are two.
+    let composed = ModelScores("\u{304C}", ["A": 1]), parted = try file("g.json", measured("\u{304B}\u{3099}", ["A": 2]))
+    #expect(try options.table(["A"], composed, wired: [parted]).others.map(\.scores) == [["A": 2]])
+    let wired = try file("wired.json", measured("own", ["A": 2])), peer = try file("peer.json", measured("peer", ["A": 2]))
+    for files in [[wired], [peer, peer], [peer]] {
+      #expect { try options.table(["A"], own, known: known, wired: files) } throws: {
+        "\($0)".contains("are named 'own'") || "\($0)".contains("'peer'")
+      }
+    }
+    let broken = folder + "/broken.json"
+    try FileSystem.write(Array("[{".utf8), to: broken)
+    #expect { try options.table(["A"], own, wired: [artifact(folder, "broken.json")]) } throws: {
+      "\($0)".contains("broken.json: is not JSON at byte")
+    }
+    var named = options
+    named.baseline = "none"
+    #expect { try named.table(["A"], own) } throws: { "\($0)".contains("There is no other: wire") }
+    #expect { try named.table(["A"], own, known: known) } throws: { "\($0)".contains("The others are: peer.") }
+  }
+
   @Test func shippedScoresAreRead() throws {
     for name in try FileSystem.list(packagePath("Pipelines/published"), hidden: false) {
       let rows = try ModelScores.published(try artifact(packagePath("Pipelines/published"), name))
