@@ -38,6 +38,16 @@ public struct EvaluateRetrieval: Stage {
   public static let outputs = [vectors.port, found.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case queries, search, score }
 
+  // So that another name or table does not repeat the search.
+  public static func options(of phase: Phase) -> Set<String>? {
+    let all = Set(Options.fields.filter(\.affectsOutput).map(\.name))
+    switch phase {
+    case .queries: return all.subtracting(BaselineOptions.names).subtracting(["judgments", "documentPrefix"])
+    case .search: return all.subtracting(BaselineOptions.names).subtracting(["judgments", "queryPrefix"])
+    case .score: return BaselineOptions.names.union(["queries", "judgments", "pooling"])
+    }
+  }
+
   private static let queriesRole: TaskInputs.Role = "queries"
   private static let corpusRole: TaskInputs.Role = "corpus"
   private static let vectorsRole: TaskInputs.Role = "vectors"
@@ -76,6 +86,8 @@ public struct EvaluateRetrieval: Stage {
       let inputs: TaskInputs = [
         Self.queriesRole: queries, Self.judgmentsRole: try context.files(options.judgments),
         .main: context.files(Self.found),
+        // How the model makes vectors is among the figures.
+        CheckpointInput.role: try CheckpointInput.files(context).filter { $0.name == EmbeddingSettings.fileName },
       ]
       return [TaskPlan(key: "score", inputs: inputs).with(inputs: try options.baselines.inputs(context))]
     }

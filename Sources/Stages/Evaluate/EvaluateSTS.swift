@@ -13,6 +13,8 @@ public struct EvaluateSTS: SinglePhaseStage {
     public var validation = InputFiles()
     @Option("JSON lines of the same form, to score.", required: true) public var test = InputFiles()
     @OptionGroup public var encoder: EncoderOptions
+    @Option("Before each sentence, such as \"query: \". null: the model's own of queries, if any.")
+    public var queryPrefix: String? = nil
     @OptionGroup public var compute: ComputeOptions
     @OptionGroup public var baselines: BaselineOptions
 
@@ -20,8 +22,9 @@ public struct EvaluateSTS: SinglePhaseStage {
   }
 
   public static let name = "evaluate.sts"
-  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing.
-  public static let revision = 3
+  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing. 4: the model's prefix of queries
+  // is before the sentences, as in evaluate.jmteb.
+  public static let revision = 4
   public static let summary = "Scores an encoder's sentence vectors on semantic similarity, as JMTEB does."
   static let metrics = Output<Metrics>("metrics", "sts.json: the correlations of each similarity, and the chosen one.")
   static let report = Output<Report>("report", "sts.md: the chosen correlations next to those of others.")
@@ -89,6 +92,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = "\(folder)/\(name).jsonl"
+    job.prefix = try options.queryPrefix ?? CheckpointInput.embedding(workspace)?.queryPrefix ?? ""
     try job.set(options.encoder, workspace)
     job.result = "\(folder)/\(name).safetensors"
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)

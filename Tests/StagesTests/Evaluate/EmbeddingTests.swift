@@ -127,6 +127,31 @@ struct EmbeddingTests {
     #expect(page.contains("| **Own** | ") && page.contains("Δ: the difference from Other."))
   }
 
+  /// A model's prefix of queries is before each sentence, as JMTEB has it; an option takes its place.
+  @Test func sentencesHaveTheModelsPrefix() throws {
+    let model = try TinyModel(.ropeBERT)
+    let path = model.folder + "/pairs.json"
+    try FileSystem.write(Array(TinyTask.lines(.jsts, 30).utf8), to: path)
+    func scores(_ members: [JSONMember], settings: EmbeddingSettings? = nil) throws -> JSONValue {
+      let own = ["validation", "test"].map { JSONMember($0, .string(path)) } + [JSONMember("device", "cpu")]
+      let stage = try StageHarness(EvaluateSTS.self, options: .object(own + members))
+      if let settings { stage.add(files: [try written(settings, model)], to: "checkpoint", from: "settings") }
+      let file = try #require(try start(stage, model).files("metrics").first)
+      return try JSONValue.parse(FileSystem.read(file.path)).value
+    }
+    var settings = EmbeddingSettings()
+    (settings.queryPrefix, settings.documentPrefix) = ("東京、", "大阪")
+    let plain = try scores([]), option = try scores([JSONMember("queryPrefix", "東京、")])
+    #expect(option != plain)
+    #expect(try scores([], settings: settings) == option)
+    #expect(try scores([JSONMember("queryPrefix", "")], settings: settings) == plain)
+  }
+
+  private func written(_ settings: EmbeddingSettings, _ model: TinyModel) throws -> ArtifactFile {
+    try FileSystem.write(Array(settings.json.text().utf8), to: "\(model.folder)/\(EmbeddingSettings.fileName)")
+    return try artifact(model.folder, EmbeddingSettings.fileName)
+  }
+
   /// Each query is a document's own text: it must be found first, in whichever file of the corpus it stands.
   @Test func documentsAreFoundOverSeveralFiles() throws {
     let model = try TinyModel(.mosaicBERT)
@@ -142,15 +167,26 @@ struct EmbeddingTests {
     try FileSystem.write(lines(asked, "q"), to: model.folder + "/queries.jsonl")
     let judged = asked.map { "q\($0) 0 d\($0) 1" }.joined(separator: "\n")
     try FileSystem.write(Array(judged.utf8), to: model.folder + "/qrels.tsv")
-    let harness = try start(
-      StageHarness(
+    func run(_ settings: EmbeddingSettings?) throws -> StageHarness {
+      let stage = try StageHarness(
         EvaluateRetrieval.self,
         options: [
           "queries": .string(model.folder + "/queries.jsonl"), "corpus": .string(model.folder + "/corpus"),
           "judgments": .string(model.folder + "/qrels.tsv"), "device": "cpu",
-        ]), model)
+        ])
+      if let settings { stage.add(files: [try written(settings, model)], to: "checkpoint", from: "settings") }
+      return try start(stage, model)
+    }
+    let harness = try run(nil)
     #expect(harness.files("found").count == 2)
-    let json = try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value
+    func figures(_ harness: StageHarness) throws -> JSONValue {
+      try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value
+    }
+    var settings = EmbeddingSettings()
+    settings.pooling = .cls
+    #expect(try figures(run(settings))["pooling"] == "cls")
+    let json = try figures(harness)
+    #expect(json["pooling"] == "mean")
     #expect(json["queries"] == 3 && json["recall@100"]?.double == 1)
     #expect(json["nDCG@10"]!.double! > 0.8)
     for name in ["MRR@10", "MAP@100", "recall@10", "accuracy@1", "accuracy@3", "accuracy@5", "accuracy@10"] {

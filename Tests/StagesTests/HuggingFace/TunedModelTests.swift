@@ -209,7 +209,7 @@ struct TunedModelTests {
 
 @Suite struct EvaluationFingerprintTests {
   /// What changes the order of sums changes bytes, and so must change the fingerprint.
-  @Test func whatChangesBytesChangesTheFingerprint() {
+  @Test func whatChangesBytesChangesTheFingerprint() throws {
     func names(_ fields: [OptionField]) -> Set<String> {
       Set(fields.filter(\.affectsOutput).map(\.name))
     }
@@ -219,6 +219,13 @@ struct TunedModelTests {
     #expect(names(EvaluateRetrieval.Options.fields).isSuperset(of: common))
     #expect(names(ModelFinetune.Options.fields).isSuperset(of: common.union(["dropout"])))
     #expect(EvaluateJGLUE.options(of: .tune)?.isSuperset(of: common.union(["dropout"])) == true)
-    #expect(EvaluateRetrieval.options(of: .search) == nil && EvaluateRetrieval.options(of: .queries) == nil)
+    // Another name or table does not repeat the search.
+    for phase in [EvaluateRetrieval.Phase.queries, .search] {
+      let used = try #require(EvaluateRetrieval.options(of: phase))
+      #expect(used.isSuperset(of: common.union(["maximumLength", "pooling"])))
+      #expect(used.isDisjoint(with: BaselineOptions.names.union(["judgments"])))
+    }
+    #expect(EvaluateRetrieval.options(of: .search)?.contains("queryPrefix") == false)
+    #expect(EvaluateRetrieval.options(of: .score)?.isSuperset(of: BaselineOptions.names) == true)
   }
 }
