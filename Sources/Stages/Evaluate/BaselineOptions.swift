@@ -35,7 +35,8 @@ public struct BaselineOptions: StageOptions {
     _ columns: [String], _ own: ModelScores, known: [ModelScores] = [], _ workspace: Workspace
   ) throws -> ScoreTable {
     try table(
-      columns, own, known: known, wired: workspace.files(Self.wiredRole), published: workspace.files(Self.publishedRole))
+      columns, own, known: known, wired: workspace.files(Self.wiredRole), published: workspace.files(Self.publishedRole)
+    )
   }
 
   func table(
@@ -78,6 +79,7 @@ public struct BaselineOptions: StageOptions {
     throw StageError(
       .options, "baseline", "'\(baseline)' is no other model of the table",
       hint: names.isEmpty
-        ? "There is no other: wire \"baselines\" or set 'published'." : "The others are: \(names.joined(separator: ", ")).")
+        ? "There is no other: wire \"baselines\" or set 'published'."
+        : "The others are: \(names.joined(separator: ", ")).")
   }
 }

@@ -115,9 +115,11 @@ import Testing
     let better = try options.table(["A", "B"], own, known: known, published: [published("paper", ["A": 1])]).others
     #expect(better.map(\.source) == ["paper"])
     // To the files that they come from, canonically equivalent names are two.
-    let composed = ModelScores("\u{304C}", ["A": 1]), parted = try file("g.json", measured("\u{304B}\u{3099}", ["A": 2]))
+    let composed = ModelScores("\u{304C}", ["A": 1]),
+      parted = try file("g.json", measured("\u{304B}\u{3099}", ["A": 2]))
     #expect(try options.table(["A"], composed, wired: [parted]).others.map(\.scores) == [["A": 2]])
-    let wired = try file("wired.json", measured("own", ["A": 2])), peer = try file("peer.json", measured("peer", ["A": 2]))
+    let wired = try file("wired.json", measured("own", ["A": 2])),
+      peer = try file("peer.json", measured("peer", ["A": 2]))
     for files in [[wired], [peer, peer], [peer]] {
       #expect { try options.table(["A"], own, known: known, wired: files) } throws: {
         "\($0)".contains("are named 'own'") || "\($0)".contains("'peer'")
