@@ -32,7 +32,8 @@ public struct EvaluateJMTEB: Stage {
   }
 
   public static let name = "evaluate.jmteb"
-  public static let revision = 1
+  // 2: a document counts once.
+  public static let revision = 2
   public static let summary = "Scores an encoder's vectors on JMTEB's kinds of sets, as JMTEB does."
   static let scores = Output<Metrics>("scores", "The scores of each set.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "jmteb.json: scores by set and means by kind.")
@@ -74,9 +75,10 @@ public struct EvaluateJMTEB: Stage {
 
   private func setTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let all = try JMTEBFiles(try context.files(options.folder)).sets
-    if let missing = options.sets.first(where: { name in !all.contains { $0.name.isExactly(name) } }) {
+    for (option, names) in [("sets", options.sets), ("kinds", options.kinds.keys.sorted())] {
+      guard let missing = names.first(where: { name in !all.contains { $0.name.isExactly(name) } }) else { continue }
       throw StageError(
-        .options, "sets", "the folder has no set '\(missing)'",
+        .options, option, "the folder has no set '\(missing)'",
         hint: "It has " + all.map(\.name).joined(separator: ", ") + ".")
     }
     let wanted = all.filter { set in options.sets.isEmpty || options.sets.contains { $0.isExactly(set.name) } }
@@ -102,7 +104,7 @@ public struct EvaluateJMTEB: Stage {
     let set = try JMTEBSet(name, workspace.files(.main), kind: kind)
     let evaluation = JMTEBEvaluation(
       embed: { try TextVectors(embed($0, isDocument: $1, workspace)) },
-      search: { try search($0, $1, set, workspace) }, seed: options.seed, check: { try workspace.control.check() })
+      search: { try search($0, set, workspace) }, seed: options.seed, check: { try workspace.control.check() })
     let score = try evaluation.score(set)
     guard score.score.isFinite else {
       throw StageError(.input, name, "its score is not a number", hint: "Check its records.")
@@ -140,20 +142,15 @@ public struct EvaluateJMTEB: Stage {
     return job.result
   }
 
-  private func search(
-    _ queries: [String], _ corpus: [ArtifactFile], _ set: JMTEBSet, _ workspace: Workspace
-  ) throws -> JMTEBSearch {
+  private func search(_ queries: [String], _ set: JMTEBSet, _ workspace: Workspace) throws -> JMTEBSearch {
     var (job, usesGPU) = try job(workspace, isDocument: true)
     let folder = try workspace.temporaryDirectory()
     (job.texts, job.result) = ("\(folder)/corpus.jsonl", "\(folder)/found.safetensors")
     var ids: [ExactText] = []
     let sink = try FileSink(job.texts)
-    for file in corpus {
-      try JMTEBSet.forEach(file) { record in
-        guard let id = set.ids(record["docid"] ?? record["id"] ?? record["_id"]).first else { throw set.lacks("docid") }
-        ids.append(ExactText(id))
-        try sink.write(Self.line(try set.text(record, ["text"])))
-      }
+    try set.forEachDocument { id, text in
+      ids.append(id)
+      try sink.write(Self.line(try text()))
     }
     try sink.commit()
     job.queries = try embed(queries, isDocument: false, workspace)

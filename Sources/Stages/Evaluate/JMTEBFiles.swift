@@ -39,7 +39,15 @@ struct JMTEBFiles {
 
   init(_ files: [ArtifactFile]) throws {
     var found: [String: [ArtifactFile]] = [:]
-    for file in files where Self.isLines(file.name) {
+    var forms: [ExactText: String] = [:]
+    for file in files {
+      guard let form = Self.forms.first(where: file.name.hasSuffix) else { continue }
+      if let other = forms.updateValue(file.name, forKey: ExactText(file.name.dropLast(form.count))) {
+        throw StageError(
+          .input, "options.folder",
+          "'\(other)' and '\(file.name)' are two forms of one file, whose records would count twice",
+          hint: "Leave one of them.")
+      }
       let parts = ArchivePath.parts(file.name)
       guard parts.count > 1 else { continue }
       found[Self.setName(parts[parts.count - 2]), default: []].append(file)
@@ -52,9 +60,7 @@ struct JMTEBFiles {
     sets = found.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { ($0.key, $0.value) }
   }
 
-  private static func isLines(_ name: String) -> Bool {
-    [".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".parquet"].contains(where: name.hasSuffix)
-  }
+  private static let forms = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".parquet"]
 
   private static func setName(_ folder: String) -> String {
     ["-query", "-corpus"].first(where: folder.hasSuffix).map { String(folder.dropLast($0.count)) } ?? folder
@@ -80,7 +86,9 @@ struct JMTEBSet {
   init(_ name: String, _ files: [ArtifactFile], kind: JMTEBKind?) throws {
     func records(_ role: JMTEBFiles.Role) throws -> [JSONValue] {
       var records: [JSONValue] = []
-      for file in files where JMTEBFiles.role(file.name) == role { try Self.forEach(file) { records.append($0) } }
+      for file in files where JMTEBFiles.role(file.name) == role {
+        try Self.forEach(file) { record, _ in records.append(record) }
+      }
       return records
     }
     self.name = name
@@ -113,8 +121,27 @@ struct JMTEBSet {
     return hasTrain ? .classification : .clustering
   }
 
+  /// Calls `body` with each document of the corpus.
+  /// - Throws: `StageError` (`input`) if one has no id or another one's, or no text; what `body` throws.
+  func forEachDocument(_ body: (_ id: ExactText, _ text: () throws -> String) throws -> Void) throws {
+    var places: [ExactText: (file: String, line: Int)] = [:]
+    for file in corpus {
+      try Self.forEach(file) { record, line in
+        guard let name = ids(record["docid"] ?? record["id"] ?? record["_id"]).first else { throw lacks("docid") }
+        if let before = places.updateValue((file.name, line), forKey: ExactText(name)) {
+          throw StageError(
+            .input, "\(file.name):\(line)",
+            "the id '\(name)' occurs twice in the corpus: also in \(before.file):\(before.line)",
+            hint: "Give each document a unique id, or remove repeated ones.")
+        }
+        try body(ExactText(name)) { try text(record, ["text"]) }
+      }
+    }
+  }
+
+  /// With the numbers of the lines, from 1.
   /// - Throws: `StageError` (`input`) if a line is not JSON.
-  static func forEach(_ file: ArtifactFile, _ body: (JSONValue) throws -> Void) throws {
+  static func forEach(_ file: ArtifactFile, _ body: (JSONValue, Int) throws -> Void) throws {
     let lines = LineReader(try openLines(file.path), maximumLineBytes: 256 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
@@ -123,7 +150,7 @@ struct JMTEBSet {
         throw StageError(
           .input, "\(file.name):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")
       }
-      try body(json)
+      try body(json, lines.number)
     }
   }
 

@@ -23,7 +23,7 @@ struct JMTEBEvaluation {
   /// - Parameter isDocument: whether they are documents that are searched.
   let embed: (_ texts: [String], _ isDocument: Bool) throws -> TextVectors
   /// For each query the places of its nearest documents by each measure.
-  let search: (_ queries: [String], _ corpus: [ArtifactFile]) throws -> JMTEBSearch
+  let search: (_ queries: [String]) throws -> JMTEBSearch
   let seed: Int
   let check: () throws -> Void
 
@@ -191,7 +191,7 @@ struct JMTEBEvaluation {
 
   private func retrieval(_ set: JMTEBSet) throws -> JMTEBScore {
     let records = set.validation + set.test
-    let found = try search(records.map { try set.text($0, Self.questionNames) }, set.corpus)
+    let found = try search(records.map { try set.text($0, Self.questionNames) })
     let relevant = records.map { set.ids($0["relevant_docs"] ?? $0["answer"]) }
     func rankings(_ measure: SearchMeasure, _ rows: Range<Int>) -> [JMTEBRanking] {
       rows.map { JMTEBRanking(found.documents(measure, $0), relevant[$0]) }
@@ -243,13 +243,10 @@ struct JMTEBEvaluation {
     _ set: JMTEBSet, _ wanted: Set<ExactText>
   ) throws -> (texts: [String], places: [ExactText: Int]) {
     var texts: [String] = [], places: [ExactText: Int] = [:]
-    for file in set.corpus {
-      try JMTEBSet.forEach(file) { record in
-        guard let id = set.ids(record["docid"] ?? record["id"] ?? record["_id"]).first else { throw set.lacks("docid") }
-        guard wanted.contains(ExactText(id)), places[ExactText(id)] == nil else { return }
-        places[ExactText(id)] = texts.count
-        texts.append(try set.text(record, ["text"]))
-      }
+    try set.forEachDocument { id, text in
+      guard wanted.contains(id) else { return }
+      places[id] = texts.count
+      texts.append(try text())
     }
     guard let missing = wanted.first(where: { places[$0] == nil }) else { return (texts, places) }
     throw StageError(
@@ -269,15 +266,15 @@ struct JMTEBSearch {
 }
 
 /// A query's documents in order, by JMTEB's definitions: a gain of 1 for each relevant document, and the best order is
-/// summed over all relevant documents, however many places count.
+/// summed over all relevant documents, however many places count. A document counts once, at its first place.
 struct JMTEBRanking {
   private let isRelevant: [Bool]
   private let relevant: Int
 
   init(_ documents: [ExactText], _ relevant: [String]) {
-    let wanted = Set(relevant.map { ExactText($0) })
-    isRelevant = documents.map(wanted.contains)
-    self.relevant = relevant.count
+    var wanted = Set(relevant.map { ExactText($0) })
+    self.relevant = wanted.count
+    isRelevant = documents.map { wanted.remove($0) != nil }
   }
 
   func nDCG(_ cutoff: Int) -> Double {

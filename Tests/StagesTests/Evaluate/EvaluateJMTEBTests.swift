@@ -101,6 +101,10 @@ struct EvaluateJMTEBTests {
       try run([JSONMember("folder", .string(folder)), JSONMember("sets", .strings(["other"]))])
     }
     #expect("\(error!)".contains("has no set 'other'"))
+    let kind = #expect(throws: (any Error).self) {
+      try run([JSONMember("folder", .string(folder)), JSONMember("kinds", ["simular": "sts"])])
+    }
+    #expect("\(kind!)".contains("kinds: the folder has no set 'simular'"))
     // A kind that the records do not have.
     let wrong = #expect(throws: (any Error).self) {
       try run([
@@ -111,6 +115,25 @@ struct EvaluateJMTEBTests {
     #expect("\(wrong!)".contains("similar"))
   }
 
+  /// Documents that stand twice would count twice.
+  @Test func aCorpusIsGivenOnce() throws {
+    let folder = try sets()
+    func refuse(_ set: String, _ text: String) {
+      let error = #expect(throws: (any Error).self) {
+        try run([JSONMember("folder", .string(folder)), JSONMember("sets", .strings([set]))])
+      }
+      #expect("\(error!)".contains(text), "\(error!)")
+    }
+    let again: [JSONValue] = [["docid": "new", "text": "a"], ["docid": "d3", "text": "b"]]
+    for (set, path) in [("found", "found-corpus"), ("ranked", "ranked")] {
+      try write(again, "\(folder)/\(path)/corpus-2.jsonl")
+      refuse(set, "\(path)/corpus.jsonl:4: the id 'd3' occurs twice in the corpus: also in \(path)/corpus-2.jsonl:2")
+      try FileSystem.remove("\(folder)/\(path)/corpus-2.jsonl")
+    }
+    try write(again, "\(folder)/found-corpus/corpus.json")
+    refuse("found", "are two forms of one file")
+  }
+
   /// JMTEB sums the best order over all relevant documents.
   @Test func rankingsAreJMTEBs() {
     let documents = ["a", "b", "c"].map { ExactText($0) }
@@ -118,6 +141,8 @@ struct EvaluateJMTEBTests {
     let second = 1 / log2(3.0)
     #expect(abs(ranking.nDCG(10) - second / (1 + second + 0.5)) < 1e-12)
     #expect(ranking.reciprocalRank(10) == 0.5 && ranking.accuracy(1) == 0 && ranking.accuracy(3) == 1)
+    let repeated = JMTEBRanking(["a", "a", "b"], ["a", "b", "a"])
+    #expect(abs(repeated.nDCG(10) - (1 + 0.5) / (1 + second)) < 1e-12)
     // The relevance of a document named twice is its first.
     let twice = JMTEBRanking.nDCG(["a", "b", "a"], [2, 3, 0], [0.5, 0.4, 0.9], 10)
     let got: Double = 2 + 2 * second + 1.5, ideal: Double = 3 + 2 * second
