@@ -19,7 +19,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   public static let name = "huggingface.read"
-  public static let revision = 4
+  public static let revision = 5
   public static let summary =
     "Reads a BERT, RoBERTa, ModernBERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
@@ -43,10 +43,11 @@ public struct HuggingFaceRead: SinglePhaseStage {
         HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
         HuggingFaceTokenizerFiles.specialTokensName,
       ] + RoBERTaForm.sentencePieceNames
-    let modules = [
-      SentenceTransformersFiles.modulesName, SentenceTransformersFiles.promptsName,
-      SentenceTransformersFiles.configurationName,
-    ]
+    let modules =
+      [
+        SentenceTransformersFiles.modulesName, SentenceTransformersFiles.promptsName,
+        SentenceTransformersFiles.configurationName,
+      ] + SentenceTransformersFiles.lengthNames
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
       names.contains($0.name) || modules.contains(ArchivePath.lastPart(of: $0.name))
         || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
@@ -81,10 +82,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
     try Safetensors.write(sources, to: file, name: ModelShape.weightsName)
     try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
     if let task { try write(task, shape, workspace) }
-    if let settings = modules?.settings {
-      try workspace.write(
-        Self.checkpoint, name: EmbeddingSettings.fileName, Array(settings.json.prettyText().utf8))
-    }
+    if let modules { try write(modules, shape, workspace) }
     workspace.metric("parameters", Double(sources.reduce(0) { $0 + $1.shape.reduce(1, *) }))
     warn(tensors, workspace, isTuned: task != nil)
     try writeTokenizer(workspace, shape)
@@ -103,6 +101,18 @@ public struct HuggingFaceRead: SinglePhaseStage {
       }
       return TensorSource(parameter.name, shape: parameter.shape, floats: try file.floats(of: name))
     }
+  }
+
+  private func write(
+    _ modules: SentenceTransformersModules, _ shape: ModelShape, _ workspace: Workspace
+  ) throws {
+    try workspace.write(
+      Self.checkpoint, name: EmbeddingSettings.fileName, Array(modules.settings.json.prettyText().utf8))
+    guard let length = modules.maximumLength, length < shape.maximumLength else { return }
+    workspace.warn(
+      "shorter-inputs",
+      "sentence-transformers cuts the texts of this model after \(length) tokens: for the same vectors, set "
+        + "'maximumLength' to \(length) in the stages that compute them")
   }
 
   private func write(_ task: TextTask, _ shape: ModelShape, _ workspace: Workspace) throws {

@@ -9,6 +9,8 @@ struct SentenceTransformersFiles {
   static let modulesName = "modules.json"
   static let promptsName = "config_sentence_transformers.json"
   static let lengthName = "sentence_bert_config.json"
+  /// Names that the library looks for, the first first.
+  static let lengthNames = [lengthName, "sentence_roberta_config.json"]
   static let configurationName = "config.json"
 
   let settings: EmbeddingSettings
@@ -80,20 +82,26 @@ struct SentenceTransformersModules {
   var settings = EmbeddingSettings()
   /// Folder of the `Dense` that is BERT's pooler; nil: none.
   var pooler: String?
+  /// Tokens of a text that count there; nil: as many as the model has places.
+  private(set) var maximumLength: Int?
 
   /// - Parameter read: a file of the model, by name; nil if there is none.
   /// - Throws: `StageError` (`input`) if a file is damaged, or the vectors are made in another way.
   init?(_ read: (String) throws -> JSONValue?) throws {
     typealias Files = SentenceTransformersFiles
-    guard let modules = try read(Files.modulesName)?.array, modules.count > 1 else { return nil }
+    guard let list = try read(Files.modulesName) else { return nil }
+    let modules = list.array ?? []
     settings.normalizes = false
+    var hasPooling = false
     for (place, module) in modules.enumerated() {
       let path = module["path"]?.string ?? ""
       let kind = (module["type"]?.string ?? "").split(separator: ".").last.map(String.init) ?? ""
       let configuration = path.isEmpty ? nil : try read("\(path)/\(Files.configurationName)")
       switch kind {
       case "Transformer" where place == 0: break
-      case "Pooling" where place == 1: settings.pooling = try Self.pooling(configuration ?? .null, path)
+      case "Pooling" where place == 1:
+        settings.pooling = try Self.pooling(configuration ?? .null, path)
+        hasPooling = true
       case "Dense" where place == 2 && settings.pooling == .cls && Self.isPooler(configuration ?? .null):
         (settings.pooling, pooler) = (.pooler, path)
       case "Normalize": settings.normalizes = true
@@ -101,9 +109,33 @@ struct SentenceTransformersModules {
       default: throw Self.foreign("\(Files.modulesName): module \(place), \(kind)")
       }
     }
-    let prompts = try read(Files.promptsName)?["prompts"]
-    settings.queryPrefix = prompts?["query"]?.string ?? ""
-    settings.documentPrefix = (prompts?["document"] ?? prompts?["passage"])?.string ?? ""
+    guard hasPooling else { throw Self.foreign("\(Files.modulesName): a list of modules without Pooling") }
+    try readPrompts(try read(Files.promptsName) ?? .null)
+    try readLength(try Files.lengthNames.lazy.compactMap { try read($0) }.first ?? .null)
+  }
+
+  /// As the library's `encode_query` and `encode_document` choose them; without one, the default of all texts.
+  private mutating func readPrompts(_ json: JSONValue) throws {
+    let prompts = json["prompts"] ?? .null
+    var others = ""
+    if let name = json["default_prompt_name"]?.string {
+      guard let prompt = prompts[name]?.string else {
+        throw Self.foreign(
+          "\(SentenceTransformersFiles.promptsName): default_prompt_name '\(name)', which is no prompt,")
+      }
+      others = prompt
+    }
+    settings.queryPrefix = prompts["query"]?.string ?? others
+    settings.documentPrefix =
+      ["document", "passage", "corpus"].lazy.compactMap { prompts[$0]?.string }.first ?? others
+  }
+
+  private mutating func readLength(_ json: JSONValue) throws {
+    guard json["do_lower_case"] != .bool(true) else {
+      throw Self.foreign(
+        "\(SentenceTransformersFiles.lengthName): do_lower_case, texts in lower case before the tokenizer,")
+    }
+    maximumLength = json["max_seq_length"]?.integer
   }
 
   /// One mode, by its name or by older releases' flags.
@@ -112,7 +144,11 @@ struct SentenceTransformersModules {
     let flags = (json.members ?? []).filter { $0.key.hasPrefix(prefix) && $0.value == .bool(true) }.map(\.key)
     let named = json["pooling_mode"]?.string
     switch named ?? (flags.count == 1 ? String(flags[0].dropFirst(prefix.count)) : "") {
-    case "mean", "mean_tokens": return .mean
+    case "mean", "mean_tokens":
+      guard json["include_prompt"] != .bool(false) else {
+        throw foreign("\(path): include_prompt false, a mean without the prompt's tokens,")
+      }
+      return .mean
     case "cls", "cls_token": return .cls
     default: throw foreign("\(path): pooling \(named ?? flags.joined(separator: ", "))")
     }

@@ -95,6 +95,10 @@ struct SentenceTransformersTests {
     _ = try #require(peer.run("save", source, saved, pooling.rawValue))
     let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
     try read.run()
+    #expect(read.warnings.keys.contains("shorter-inputs") == false)
+    try FileSystem.write(Array(#"{"max_seq_length": 16}"#.utf8), to: saved + "/sentence_bert_config.json")
+    let shorter = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
+    #expect(try shorter.run().warnings["shorter-inputs"] == 1)
     let folder = ArchivePath.folder(of: try #require(read.files("checkpoint").first { $0.name == "model.json" }).path)
     let tokenizer = try #require(read.files("tokenizer").first { $0.name == "tokenizer.json" }).path
     let settings = try EmbeddingSettings(path: folder + "/embedding.json")
@@ -119,6 +123,50 @@ struct SentenceTransformersTests {
     convert.add(files: try model.tokenizerFiles, to: "tokenizer")
     let error = #expect(throws: StageError.self) { try convert.run() }
     #expect(error?.subject == "pooling" && error?.message.contains("ModernBERT") == true)
+  }
+
+  private func modules(_ files: [String: JSONValue], _ kinds: [String] = ["Transformer", "Pooling"]) throws
+    -> SentenceTransformersModules?
+  {
+    let list = kinds.enumerated().map { place, kind -> JSONValue in
+      [
+        "path": .string(place == 0 ? "" : "\(place)_\(kind)"),
+        "type": .string("sentence_transformers.models.\(kind)"),
+      ]
+    }
+    let all = ["modules.json": .list(list), "1_Pooling/config.json": ["pooling_mode": "mean"]].merging(files) { $1 }
+    return try SentenceTransformersModules { all[$0] }
+  }
+
+  /// What changes a text or a mean is refused, other settings are taken.
+  @Test func settingsThatChangeVectorsAreRead() throws {
+    func refuse(_ text: String, _ files: [String: JSONValue], _ kinds: [String] = ["Transformer", "Pooling"]) {
+      #expect { try modules(files, kinds) } throws: { "\($0)".contains(text) }
+    }
+    refuse(
+      "1_Pooling: include_prompt false",
+      ["1_Pooling/config.json": ["pooling_mode_mean_tokens": true, "include_prompt": false]])
+    refuse("sentence_bert_config.json: do_lower_case", ["sentence_bert_config.json": ["do_lower_case": true]])
+    let unpooled = "modules.json: a list of modules without Pooling"
+    refuse(unpooled, [:], ["Transformer"])
+    refuse(unpooled, [:], ["Transformer", "Normalize"])
+    refuse(unpooled, ["modules.json": [:]])
+    func prompts(_ prompts: JSONValue, _ name: JSONValue) -> [String: JSONValue] {
+      ["config_sentence_transformers.json": ["prompts": prompts, "default_prompt_name": name]]
+    }
+    refuse("default_prompt_name 'other'", prompts(["query": "q"], "other"))
+    // The first token is the first one, prompt or not.
+    let first = try modules(["1_Pooling/config.json": ["pooling_mode": "cls", "include_prompt": false]])
+    #expect(first?.settings.pooling == .cls && first?.maximumLength == nil)
+    let length = try modules(["sentence_bert_config.json": ["max_seq_length": 128, "do_lower_case": false]])
+    #expect(length?.maximumLength == 128)
+    for (json, name, query, document) in [
+      (["query": "q", "passage": "p", "sts": "s"], "sts", "q", "p"), (["query": "q", "sts": "s"], "sts", "q", "s"),
+      (["query": "q"], .null, "q", ""), (["sts": "s"], "sts", "s", "s"),
+    ] as [(JSONValue, JSONValue, String, String)] {
+      let settings = try modules(prompts(json, name))?.settings
+      #expect(settings?.queryPrefix == query && settings?.documentPrefix == document)
+    }
   }
 
   /// Vectors made in another way are refused by name; the encoder alone can still be read.
