@@ -36,11 +36,12 @@ public struct ModelContrast: Stage {
     @Option("Whether later stages and programs should scale the model's vectors to length one.")
     public var normalize = true
     @Option("Steps at most. 0: those of the epochs.", in: 0...1 << 40) public var maximumSteps = 0
-    @Option("Maximum examples of 'pairs'. 0: all.", in: 0...1 << 40) public var maximumExamples = 0
+    @Option("Maximum examples of 'pairs'; sentences of documents have 'sentences'. 0: all.", in: 0...1 << 40) public
+      var maximumExamples = 0
     @OptionGroup public var tuning = TuningOptions(batchSize: 128, maximumLength: 128, weightDecay: 0, epochs: 1)
     @Option(
-      "Training processes. 0: one per GPU, one on the CPU. They share each batch; weights agree up to rounding.",
-      in: 0...1024)
+      "Training processes. 0: one per GPU, one on the CPU. They share each batch; weights agree up to rounding (on GPUs, "
+        + "'bert' drops other values).", in: 0...1024)
     public var processes = 0
     @Option("Steps between checkpoints.", in: 1...1 << 40, affectsOutput: false) public var checkpointSteps = 500
     @OptionGroup public var compute: ComputeOptions
@@ -49,7 +50,9 @@ public struct ModelContrast: Stage {
   }
 
   public static let name = "model.contrast"
-  public static let revision = 1
+  // 2: all positives of an anchor, and its own text behind another prefix, are no negatives of it; 'maximumExamples' is of
+  // 'pairs' alone; sentences begin after an ideographic space, and end with a halfwidth full stop.
+  public static let revision = 2
   public static let summary =
     "Trains an encoder's vectors by contrast: from sentences alone (SimCSE), or from pairs with negatives."
   static let documents = Input<Documents>(
@@ -87,6 +90,11 @@ public struct ModelContrast: Stage {
         "\(options.tuning.batchSize) is too small: the negatives are the other examples, and each process needs one",
         hint: "Raise it.")
     }
+    guard options.tuning.dropout > 0 || !options.pairs.isEmpty else {
+      throw StageError(
+        .options, "dropout", "is 0, so that the two vectors of a sentence of the documents are equal", hint: "Raise it."
+      )
+    }
   }
 
   private var plannedProcesses: Int {
@@ -95,29 +103,50 @@ public struct ModelContrast: Stage {
   }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
-    let documents = context.files(Self.documents)
+    let isWired = !context.artifacts(Self.documents).isEmpty
+    guard isWired == options.pairs.isEmpty else {
+      throw StageError(
+        .options, "pairs", isWired ? "are set, but documents are wired too" : "are not set, and no documents are wired",
+        hint: "Either wire \"documents\" or set \"pairs\".")
+    }
     switch phase {
     case .sentences:
+      let documents = context.files(Self.documents)
       return TaskPlan.perFile(documents).map { task in
         var task = task
         task.resources.memoryBytes = 64 << 20 + sampleBytes(of: Int(documents.map(\.contentBytes).max() ?? 0))
         return task
       }
-    case .train:
-      guard documents.isEmpty != options.pairs.isEmpty else {
-        throw StageError(
-          .options, "pairs",
-          documents.isEmpty ? "are not set, and no documents are wired" : "are set, but documents are wired too",
-          hint: "Either wire \"documents\" or set \"pairs\".")
-      }
-      let examples = documents.isEmpty ? try context.files(options.pairs) : context.files(Self.drawn)
-      let bytes = examples.reduce(0) { $0 + Int($1.contentBytes) }
-      let processes = plannedProcesses
-      return try options.compute.modelTasks(
-        [("contrast", [Self.examplesRole: examples])], context, weightCopies: 7 * processes,
-        besides: processes * (1 << 30 + 4 * bytes)
-      ).map { $0.using(cores: options.compute.threads * processes, gpus: options.compute.device.isGPU ? processes : 0) }
+    case .train: return try trainingTasks(context)
     }
+  }
+
+  private func trainingTasks(_ context: PlanningContext) throws -> [TaskPlan] {
+    let examples = options.pairs.isEmpty ? context.files(Self.drawn) : try context.files(options.pairs)
+    let bytes = examples.reduce(0) { $0 + Int($1.contentBytes) }
+    // Of documents, the sample that is drawn once more, and what the processes read of it.
+    let drawn = options.pairs.isEmpty ? sampleBytes(of: bytes) : 0
+    let read = 4 * (options.pairs.isEmpty ? min(bytes, drawn) : bytes)
+    let processes = plannedProcesses
+    return try options.compute.modelTasks(
+      [("contrast", [Self.examplesRole: examples])], context, weightCopies: 7 * processes,
+      besides: drawn + processes * (1 << 30 + read + activationBytes(context, processes: processes))
+    ).map { $0.using(cores: options.compute.threads * processes, gpus: options.compute.device.isGPU ? processes : 0) }
+  }
+
+  /// Main memory of what a process's forward pass keeps for the backward pass, estimated from above: of a token in a layer,
+  /// the states of the attention and of the feed-forward layers, and the weights of the attention. Of a GPU it is its own.
+  private func activationBytes(_ context: PlanningContext, processes: Int) throws -> Int {
+    guard !options.compute.device.isGPU, let file = try CheckpointInput.files(context).first else { return 0 }
+    let shape = try ModelShape(path: file.path), tuning = options.tuning
+    let share = (tuning.batchSize + processes - 1) / processes
+    let examples = tuning.microbatchSize > 0 ? min(tuning.microbatchSize, share) : share
+    // Each example's anchor and positive, and of pairs one negative.
+    let texts = Double(examples * (options.pairs.isEmpty ? 2 : 3))
+    let length = Double(min(tuning.maximumLength, shape.maximumLength))
+    let values =
+      8 * Double(shape.hiddenSize) + 3 * Double(shape.intermediateSize) + Double(shape.heads) * length
+    return boundedCount(4 * texts * length * Double(shape.layers) * values)
   }
 
   /// Memory of a sample of a text of some bytes.
@@ -161,10 +190,17 @@ public struct ModelContrast: Stage {
   private func gathered(_ workspace: Workspace, _ folder: String) throws -> String {
     var sample = sample
     for file in workspace.files(Self.examplesRole) {
-      for example in try ContrastExample.read([file.path]) { sample.add(sentence: Array(example.anchor.utf8)) }
+      for example in try ContrastExamples([file.path]).examples { sample.add(sentence: Array(example.anchor.utf8)) }
     }
     let path = "\(folder)/sentences.jsonl"
     let sentences = sample.sentences()
+    guard sentences.count > 1 else {
+      throw StageError(
+        .input, "inputs.documents",
+        "have \(sentences.count) different sentences of \(options.minimumCharacters) to \(options.maximumCharacters) "
+          + "characters; contrast needs two at least",
+        hint: "Wire documents with texts, or change minimumCharacters and maximumCharacters.")
+    }
     workspace.metric("sentences", Double(sentences.count))
     try FileSystem.write(sentences.flatMap { Self.line(String(decoding: $0.text, as: UTF8.self)) }, to: path)
     return path
@@ -186,6 +222,9 @@ public struct ModelContrast: Stage {
       errors: "\(state)/errors")
     crew.command = "contrast"
     let end = try contrast(crew, workspace)
+    workspace.warn(
+      "pairs-left-out", times: end.pairsLeftOut,
+      "pairs do not belong together: their label is a number below minimumScore, or not 'entailment'")
     try publish(job, settings, end, workspace)
   }
 
@@ -236,7 +275,7 @@ public struct ModelContrast: Stage {
     (job.pooling, job.queryPrefix, job.documentPrefix) =
       (settings.pooling, settings.queryPrefix, settings.documentPrefix)
     (job.temperature, job.maximumSteps, job.maximumExamples) =
-      (options.temperature, options.maximumSteps, options.maximumExamples)
+      (options.temperature, options.maximumSteps, options.pairs.isEmpty ? 0 : options.maximumExamples)
     job.minimumScore = options.minimumScore
     (job.learningRate, job.epochs, job.warmupFraction) = (tuning.learningRate, tuning.epochs, tuning.warmupFraction)
     (job.batchSize, job.microbatchSize, job.maximumLength) =

@@ -2,7 +2,7 @@ import ShardKit
 
 /// A sample of the different sentences of texts: those with the smallest hashes, whatever the order of the texts.
 ///
-/// A sentence ends after 。．！？!? and closing brackets behind them, after a full stop before a space, or with its line.
+/// A sentence ends after 。．｡！？!? and closing brackets behind them, after a full stop before a space, or with its line.
 struct SentenceSample {
   struct Sentence: Equatable {
     var hash: UInt64
@@ -35,10 +35,7 @@ struct SentenceSample {
   }
 
   mutating func add(sentence: some RandomAccessCollection<UInt8>) {
-    guard let first = sentence.firstIndex(where: { !Self.isBlank($0) }),
-      let last = sentence.lastIndex(where: { !Self.isBlank($0) })
-    else { return }
-    let text = Array(sentence[first...last])
+    let text = Array(Self.trimmed(sentence))
     guard characters.contains(text.count { $0 & 0xC0 != 0x80 }) else { return }
     let hash = recordHash(seed + text)
     guard hash < limit else { return }
@@ -62,8 +59,37 @@ struct SentenceSample {
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
 
-  private static let ends: [[UInt8]] = ["。", "．", "！", "？", "!", "?"].map { Array($0.utf8) }
-  private static let closings: [[UInt8]] = ["」", "』", "）", "】", "〉", "》", "”", "’", ")", "\""].map { Array($0.utf8) }
+  /// Japanese paragraphs begin with it.
+  private static let ideographicSpace = Array("\u{3000}".utf8)
+
+  /// Without spaces at both ends.
+  private static func trimmed<T: RandomAccessCollection<UInt8>>(_ text: T) -> T.SubSequence {
+    var rest = text[...]
+    while let first = rest.first {
+      if isBlank(first) {
+        rest = rest.dropFirst()
+      } else if rest.starts(with: ideographicSpace) {
+        rest = rest.dropFirst(ideographicSpace.count)
+      } else {
+        break
+      }
+    }
+    while let last = rest.last {
+      if isBlank(last) {
+        rest = rest.dropLast()
+      } else if rest.suffix(ideographicSpace.count).elementsEqual(ideographicSpace) {
+        rest = rest.dropLast(ideographicSpace.count)
+      } else {
+        break
+      }
+    }
+    return rest
+  }
+
+  private static let ends: [[UInt8]] = ["。", "．", "｡", "！", "？", "!", "?"].map { Array($0.utf8) }
+  private static let closings: [[UInt8]] = ["」", "』", "｣", "）", "】", "〉", "》", "”", "’", ")", "\""].map {
+    Array($0.utf8)
+  }
 
   /// Where the first sentence ends.
   private static func end<T: RandomAccessCollection<UInt8>>(of text: T) -> T.Index {

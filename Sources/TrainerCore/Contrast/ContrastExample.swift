@@ -5,19 +5,19 @@ import ShardKit
 /// A line of JSON has `anchor` (or `query`, `text`); `positive` (or `pos`), a text or a list of texts, each of which makes
 /// an example; and `negatives` (or `negative`, `neg`), a text or a list. Without a positive the text belongs to itself,
 /// as in unsupervised SimCSE (Gao et al. 2021, arXiv:2104.08821): it is encoded twice with different dropout. A line of
-/// JSTS or JNLI has `sentence1`, `sentence2` and a `label`: a number, or `entailment` for those that belong together.
+/// JSTS or JNLI has `sentence1`, `sentence2` and a `label`: a number, or one of JNLI's names, of which `entailment` is for
+/// those that belong together.
 public struct ContrastExample: Equatable, Sendable {
   public var anchor: String
   /// nil: the anchor itself.
   public var positive: String?
   public var negatives: [String] = []
 
-  /// The examples of a line; nil if it is none.
+  /// The examples of a line, none if it is a pair that does not belong together; nil if the line is no example.
   /// - Parameter minimumScore: of a pair with a number as its label.
   static func examples(_ json: JSONValue, minimumScore: Double) -> [ContrastExample]? {
     if let anchor = json["sentence1"]?.string, let positive = json["sentence2"]?.string, let label = json["label"] {
-      guard !anchor.isEmpty, !positive.isEmpty, label.string != nil || label.double != nil else { return nil }
-      let belongs = label.double.map { $0 >= minimumScore } ?? (label.string == "entailment")
+      guard !anchor.isEmpty, !positive.isEmpty, let belongs = belongs(label, minimumScore) else { return nil }
       return belongs ? [ContrastExample(anchor: anchor, positive: positive)] : []
     }
     func first(_ names: [String]) -> JSONValue? { names.lazy.compactMap { json[$0] }.first { $0 != .null } }
@@ -28,6 +28,12 @@ public struct ContrastExample: Equatable, Sendable {
     return positives.map { ContrastExample(anchor: anchor, positive: $0, negatives: negatives) }
   }
 
+  private static func belongs(_ label: JSONValue, _ minimumScore: Double) -> Bool? {
+    if let score = label.double { return score >= minimumScore }
+    guard let name = label.string, JGLUEBenchmark.entailments.contains(where: name.isExactly) else { return nil }
+    return name.isExactly(JGLUEBenchmark.entailments[0])
+  }
+
   /// A text, or a list of texts, none of them empty.
   private static func texts(_ value: JSONValue?) -> [String]? {
     guard let value else { return [] }
@@ -35,14 +41,19 @@ public struct ContrastExample: Equatable, Sendable {
     guard let texts, texts.count == value.array?.count ?? 1, !texts.contains(where: \.isEmpty) else { return nil }
     return texts
   }
+}
 
-  /// The examples of files, in their order.
+/// The examples of files, in their order.
+public struct ContrastExamples: Sendable {
+  public private(set) var examples: [ContrastExample] = []
+  /// Pairs that do not belong together: a lower score than the least one, or a label other than `entailment`.
+  public private(set) var pairsLeftOut = 0
+
   /// - Parameters:
   ///   - limit: the first ones that count; 0: all.
   ///   - minimumScore: of pairs with a number as their label.
   /// - Throws: `ShardError` if a file cannot be read, or a line is not an example.
-  public static func read(_ paths: [String], limit: Int = 0, minimumScore: Double = 4) throws -> [ContrastExample] {
-    var all: [ContrastExample] = []
+  public init(_ paths: [String], limit: Int = 0, minimumScore: Double = 4) throws {
     for path in paths {
       let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
       while let line = try lines.next() {
@@ -52,15 +63,28 @@ public struct ContrastExample: Equatable, Sendable {
         do { json = try JSONValue.parse(Array(line)).value } catch {
           throw ShardError(.malformed, place, "is not JSON at byte \(error.offset): \(error.message)")
         }
-        guard let examples = examples(json, minimumScore: minimumScore) else {
-          throw ShardError(
-            .malformed, place,
-            "is not an example: it needs 'anchor', and may have 'positive' and 'negatives', texts that are not empty")
+        guard let found = ContrastExample.examples(json, minimumScore: minimumScore) else {
+          throw Self.noExample(json, place)
         }
-        all += examples
-        if limit > 0, all.count >= limit { return Array(all.prefix(limit)) }
+        if found.isEmpty { pairsLeftOut += 1 }
+        examples += found
+        guard limit == 0 || examples.count < limit else {
+          examples = Array(examples.prefix(limit))
+          return
+        }
       }
     }
-    return all
+  }
+
+  private static func noExample(_ json: JSONValue, _ place: String) -> ShardError {
+    guard json["sentence1"] == nil || json["sentence2"] == nil else {
+      return ShardError(
+        .malformed, place,
+        "is not a pair: its sentences must not be empty, and its 'label' must be a number or one of "
+          + JGLUEBenchmark.entailments.joined(separator: ", "))
+    }
+    return ShardError(
+      .malformed, place,
+      "is not an example: it needs 'anchor', and may have 'positive' and 'negatives', texts that are not empty")
   }
 }

@@ -81,6 +81,8 @@ public struct ContrastJob: JSONRecord, Equatable, Sendable {
 public struct ContrastEnd: JSONRecord, Equatable, Sendable {
   public var steps: Int
   public var examples: Int
+  /// Pairs that do not belong together.
+  public var pairsLeftOut: Int
   /// The mean of the last tenth of the steps.
   @JSONFigure public var lastLoss: Double
   public var isDone: Bool

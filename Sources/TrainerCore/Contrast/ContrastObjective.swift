@@ -28,6 +28,7 @@ final class ContrastObjective: TrainingObjective {
   private let job: ContrastJob
   private let model: SentenceEncoder
   let examples: [ContrastExample]
+  private let positives: ContrastPositives
   private let sequences: SequenceEncoder
   private let group: ProcessGroup?
   private var shuffle: SeededShuffle
@@ -47,6 +48,7 @@ final class ContrastObjective: TrainingObjective {
     self.job = job
     self.model = model
     self.examples = examples
+    positives = ContrastPositives(examples)
     self.sequences = sequences
     self.group = group
     shuffle = SeededShuffle(seed: job.seed, epoch: 0)
@@ -83,7 +85,7 @@ final class ContrastObjective: TrainingObjective {
       self.epoch = epoch
     }
     let chosen = order.dropFirst(place * job.batchSize).prefix(job.batchSize)
-    return try ContrastBatch(chosen.map { examples[$0] }) { text, isQuery in
+    return try ContrastBatch(chosen.map { examples[$0] }, positives) { text, isQuery in
       try sequences.text((isQuery ? job.queryPrefix : job.documentPrefix) + text)
     }
   }
@@ -120,7 +122,7 @@ final class ContrastObjective: TrainingObjective {
     return (gradient, try loss.detached())
   }
 
-  private func vectors(_ part: Microbatch, of batch: ContrastBatch) throws(TorchError) -> Tensor {
+  func vectors(_ part: Microbatch, of batch: ContrastBatch) throws(TorchError) -> Tensor {
     try engine.seed(part.dropoutSeed)
     let texts = part.texts.map { batch.texts[$0] }
     let input = try EncoderInput(

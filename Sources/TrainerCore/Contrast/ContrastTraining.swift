@@ -16,6 +16,7 @@ public final class ContrastTraining {
   private let loop: TrainingLoop<ContrastObjective>
   private let store: CheckpointStore?
   private let count: Int
+  private let pairsLeftOut: Int
   private let listen: (FineTuningStep) -> Void
   /// The losses of all steps so far, also of those before a resumption.
   private(set) var losses: [Float] = []
@@ -50,8 +51,8 @@ public final class ContrastTraining {
       try model.encoder.shape.check(tokenizer)
       let sequences = try SequenceEncoder(
         tokenizer, dictionary: job.dictionary, maximumLength: model.encoder.shape.length(atMost: job.maximumLength))
-      let examples = try Self.examples(job, processes: place.size)
-      count = examples.count
+      let read = try Self.examples(job, processes: place.size), examples = read.examples
+      (count, pairsLeftOut) = (examples.count, read.pairsLeftOut)
       objective = ContrastObjective(job, model, examples, sequences, group: group)
       optimizer = try Optimizer(
         model.parameters, AdamW(beta1: 0.9, beta2: job.beta2, epsilon: job.epsilon, weightDecay: job.weightDecay))
@@ -74,16 +75,26 @@ public final class ContrastTraining {
 
   deinit { watch?.end() }
 
-  private static func examples(_ job: ContrastJob, processes: Int) throws -> [ContrastExample] {
-    let examples = try ContrastExample.read(
-      job.examples, limit: job.maximumExamples, minimumScore: job.minimumScore)
-    guard examples.count >= max(2, processes), job.batchSize >= processes else {
+  private static func examples(_ job: ContrastJob, processes: Int) throws -> ContrastExamples {
+    let read = try ContrastExamples(job.examples, limit: job.maximumExamples, minimumScore: job.minimumScore)
+    let files = job.examples.joined(separator: ", ")
+    guard read.examples.count >= max(2, processes), job.batchSize >= processes else {
+      let leftOut =
+        read.pairsLeftOut > 0
+        ? "; \(read.pairsLeftOut) pairs are left out, whose label is a number below minimumScore (\(job.minimumScore)) "
+          + "or not 'entailment'" : ""
       throw TorchError(
-        .file, "examples",
-        "there are \(examples.count) examples, in batches of \(job.batchSize): too few for \(processes) processes",
+        .file, files,
+        "there are \(read.examples.count) examples, in batches of \(job.batchSize): too few for \(processes) "
+          + "processes\(leftOut)",
         hint: "Contrast needs at least two examples, and one per process.")
     }
-    return examples
+    guard job.dropout > 0 || read.examples.allSatisfy({ $0.positive != nil }) else {
+      throw TorchError(
+        .file, files, "there are examples without a positive, whose two vectors are equal without dropout",
+        hint: "Raise 'dropout', or give each example a positive.")
+    }
+    return read
   }
 
   /// The checkpoint's encoder, with the dropout of this training. A missing pooler begins at random.
@@ -139,7 +150,9 @@ public final class ContrastTraining {
     if isDone { try writeModel() } else { try save() }
     try store?.waitForWrite()
     let tail = losses.suffix(max(1, losses.count / 10)).map(Double.init)
-    return ContrastEnd(steps: optimizer.step, examples: count, lastLoss: Correlation.mean(tail), isDone: isDone)
+    return ContrastEnd(
+      steps: optimizer.step, examples: count, pairsLeftOut: pairsLeftOut, lastLoss: Correlation.mean(tail),
+      isDone: isDone)
   }
 
   private func record(_ last: TakenStep<ContrastObjective.Microbatch>) throws {

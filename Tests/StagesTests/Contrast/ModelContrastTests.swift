@@ -82,11 +82,85 @@ struct ModelContrastTests {
         == vectors(["device": "cpu", "pooling": "mean", "prefix": ""], trained, model))
   }
 
+  /// Each fault is found before anything is drawn.
+  @Test func whatTrainsNothingIsRefused() throws {
+    let model = try TinyModel(.mosaicBERT)
+    let job = try Contrasts.job(model, examples: 20, negatives: 1)
+    func refuse(_ options: [JSONMember], _ documents: [[Document]], _ text: String) {
+      #expect { try run(options, model, documents: documents) } throws: { "\($0)".contains(text) }
+    }
+    refuse([JSONMember("dropout", 0)], [documents(0..<3)], "the two vectors of a sentence of the documents are equal")
+    refuse([], [[]], "have 0 different sentences of 10 to 300 characters")
+    let stage = try StageHarness(ModelContrast.self, options: ["pairs": .string(job.examples[0]), "device": "cpu"])
+    stage.add(files: try model.checkpoint, to: "checkpoint")
+    stage.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try stage.add(documents: [documents(0..<3)])
+    #expect { try stage.run() } throws: { "\($0)".contains("documents are wired too") }
+    #expect(stage.manifests.isEmpty)
+  }
+
+  /// Sentences of documents have a limit of their own; pairs that do not belong together are counted.
+  @Test func examplesAreLimitedAndCounted() throws {
+    let model = try TinyModel(.mosaicBERT)
+    let drawn = try run(
+      [
+        JSONMember("maximumExamples", 4), JSONMember("sentences", 20), JSONMember("minimumCharacters", 4),
+        JSONMember("batchSize", 5),
+      ], model, documents: [documents(0..<12)])
+    #expect(drawn.warnings.isEmpty && drawn.metrics["sentences"] == 20)
+    func examples(_ stage: StageHarness) throws -> JSONValue? {
+      let file = try #require(stage.files("metrics").first { $0.name == "contrast.json" })
+      return try JSONValue.parse(FileSystem.read(file.path)).value["examples"]
+    }
+    #expect(try examples(drawn) == 20)
+    let lines = (0..<9).map { number in
+      let label: JSONValue = number % 3 == 0 ? "neutral" : "entailment"
+      let members: JSONValue = [
+        "sentence1": .string(Contrasts.text(number)), "sentence2": .string(Contrasts.text(100 + number)),
+        "label": label,
+      ]
+      return members.text()
+    }
+    let path = model.folder + "/jnli.jsonl"
+    try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: path)
+    let pairs = [JSONMember("pairs", .string(path)), JSONMember("batchSize", 2)]
+    let all = try run(pairs, model), some = try run(pairs + [JSONMember("maximumExamples", 4)], model)
+    #expect(try examples(all) == 6 && all.warnings == ["pairs-left-out": 3])
+    #expect(try examples(some) == 4 && some.warnings == ["pairs-left-out": 2])
+  }
+
+  /// What a task is admitted by grows with what goes through the model at once, not with documents beyond the sample.
+  @Test func memoryIsOfTheSampleAndTheMicrobatch() throws {
+    let model = try TinyModel(.mosaicBERT)
+    func memory(_ change: (inout ModelContrast.Options) -> Void, gibibytes: Int = 1) throws -> Int {
+      var options = ModelContrast.Options()
+      options.compute.device = .cpu
+      change(&options)
+      func wired(_ files: [ArtifactFile]) -> [WiredArtifact] {
+        [WiredArtifact(stage: "upstream", port: "output", files: files)]
+      }
+      var context = NodeContext(
+        inputs: [
+          "checkpoint": wired(try model.checkpoint), "tokenizer": wired(try model.tokenizerFiles),
+          "documents": wired([]),
+        ], base: "/")
+      context.outputs["sentences"] = [
+        ArtifactFile(path: "/", name: "0.jsonl", bytes: Int64(gibibytes) << 30, digest: Digester.digest([]))
+      ]
+      return try ModelContrast(options: options).tasks(of: .train, in: context)[0].resources.memoryBytes
+    }
+    #expect(try memory({ $0.sentences = 1000 }) == memory({ $0.sentences = 1000 }, gibibytes: 100))
+    #expect(try memory({ $0.sentences = 1_000_000 }) > memory({ $0.sentences = 1000 }))
+    let whole = try memory({ ($0.sentences, $0.tuning.batchSize) = (1000, 4096) })
+    let parts = try memory({ ($0.sentences, $0.tuning.batchSize, $0.tuning.microbatchSize) = (1000, 4096, 128) })
+    #expect(try parts == memory({ ($0.sentences, $0.tuning.batchSize) = (1000, 128) }) && whole > parts + 1 << 30)
+  }
+
   @Test func linesThatAreNoExamplesAreNamed() throws {
     func examples(_ line: String) throws -> [ContrastExample] {
       let path = temporaryDirectory() + "/pairs.jsonl"
       try FileSystem.write(Array("{\"anchor\": \"a\"}\n\(line)\n".utf8), to: path)
-      return Array(try ContrastExample.read([path]).dropFirst())
+      return Array(try ContrastExamples([path]).examples.dropFirst())
     }
     #expect(
       try examples(#"{"query": "a", "pos": ["b", "c"], "neg": ["d"]}"#)
@@ -99,6 +173,7 @@ struct ModelContrastTests {
     for line in [
       #"{"positive": "a"}"#, #"{"anchor": "a", "positive": 3}"#, #"{"anchor": "a", "negatives": ["b", 1]}"#,
       #"{"anchor": ""}"#, #"{"anchor": "a", "positive": ""}"#, "[]", "{",
+      #"{"sentence1": "a", "sentence2": "b", "label": "Entailment"}"#, #"{"sentence1": "a", "sentence2": "b"}"#,
     ] {
       let error = #expect(throws: ShardError.self) { try examples(line) }
       #expect(error?.description.contains("pairs.jsonl:2") == true, "\(line)")
@@ -114,6 +189,8 @@ struct ModelContrastTests {
     #expect(sentences("東京です。大阪です！？\n名古屋") == ["東京です。", "大阪です！？", "名古屋"])
     #expect(sentences("「はい。」と言う。 (Yes!) 3.5 km. It is.") == ["「はい。」", "と言う。", "(Yes!)", "3.5 km.", "It is."])
     #expect(sentences("あ\r\n\n東京です。東京です。" + String(repeating: "長", count: 21)) == ["東京です。"])
+    // An ideographic space is none of a sentence; a halfwidth full stop ends one.
+    #expect(sentences("　東京です。\n東京です。　大阪です｡　　名古屋です｣｡ 　\n　　") == ["東京です。", "大阪です｡", "名古屋です｣｡"])
     let many = (0..<400).map { "第\($0)の文です。" }
     var forward = SentenceSample(size: 10, characters: 2...20, seed: 1), backward = forward
     for text in many { forward.add(text: Array(text.utf8)) }
