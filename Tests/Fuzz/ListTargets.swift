@@ -82,7 +82,7 @@ let listTargets: [String: FuzzTarget] = [
       #"{"anchor":"a","positive":"b","negatives":["c","d"]}"#, #"{"query":"a","pos":["b"],"neg":[]}"#,
       #"{"sentence1":"a","sentence2":"b","label":"entailment"}"#,
     ], words: ["\"negatives\":[", "null", "4.5", "\n"]
-  ) { _ = try ContrastExample.read([$0.path]) },
+  ) { _ = try ContrastExamples([$0.path]) },
   "jmteb-set": listReader(
     [
       #"{"sentence1":"a","sentence2":"b","label":1}"#, #"{"text":"a","label":"b"}"#,
