@@ -17,7 +17,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
 
   public static let name = "huggingface.convert"
   public static let formerNames = ["convert.huggingface"]
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
     "model",
