@@ -12,12 +12,15 @@ final class SubwordSession {
   private let joints = KnownJoints()
   /// Tokens of the part of a piece may begin or end within characters.
   @exclusivity(unchecked) private var isJoinedInParts = false
+  @exclusivity(unchecked) private var recurrence: PartRecurrence
   /// The score of a unigram's tokens of a piece up to one of them.
   @exclusivity(unchecked) private var scored = (count: 0, score: 0.0)
 
-  init(_ tokenizer: SubwordTokenizer) {
+  /// - Parameter cuts: whether texts are cut into parts at first; the tokens are the same.
+  init(_ tokenizer: SubwordTokenizer, cuts: Bool = true) {
     self.tokenizer = tokenizer
     model = tokenizer.model
+    recurrence = PartRecurrence(isWorthCutting: cuts)
   }
 
   /// Appends the ids of a text, without the tokens of the frame.
@@ -86,7 +89,11 @@ final class SubwordSession {
       try encode(piece, cutAt: model.joints, into: &ids)
     case .unigram(let model) where piece.count <= Self.longestCutPiece:
       scored = (ids.count, 0)
-      try encode(piece, cutAt: model.joints, into: &ids)
+      if recurrence.isWorthCutting {
+        try encode(piece, cutAt: model.joints, into: &ids)
+      } else {
+        try encode(new: piece, nil, varies: true, into: &ids)
+      }
     case .wordPiece, .unigram: try encode(part: piece, into: &ids)
     }
   }
@@ -118,6 +125,7 @@ final class SubwordSession {
   private func encode(
     part: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
+    recurrence.parts &+= 1
     let hash = PieceCache.hash(part)
     let answer = hash.map { cache.append(part, $0, to: &ids) }
     if answer != .found { try encode(new: part, hash, varies: answer == .varies, into: &ids) }
@@ -128,6 +136,7 @@ final class SubwordSession {
     new part: UnsafeBufferPointer<UInt8>, _ hash: UInt64?, varies: Bool, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
     tokens.removeAll()
+    recurrence.newParts &+= 1
     switch model {
     case .bytePair(let model): try model.encode(part: part, fromCharacters: !isJoinedInParts, &merging, into: &tokens)
     case .unigram(let model):
@@ -202,6 +211,30 @@ final class SubwordSession {
           from = end
         }
       }
+    }
+  }
+}
+
+/// Whether parts of texts come again so often that cutting texts into parts, which does not change tokens, saves time.
+struct PartRecurrence {
+  var parts = 0
+  var newParts = 0
+  private var windows = 0
+  private var hasGivenUp: Bool
+
+  /// At first every part is new.
+  private static let window = 8192, firstThatCounts = 3
+
+  init(isWorthCutting: Bool = true) { hasGivenUp = !isWorthCutting }
+
+  /// Asked before each piece.
+  var isWorthCutting: Bool {
+    mutating get {
+      guard parts >= Self.window, !hasGivenUp else { return !hasGivenUp }
+      windows += 1
+      hasGivenUp = windows >= Self.firstThatCounts && newParts * 2 > parts
+      (parts, newParts) = (0, 0)
+      return !hasGivenUp
     }
   }
 }
