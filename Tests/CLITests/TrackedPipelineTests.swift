@@ -27,7 +27,7 @@ struct TrackedPipelineTests {
     let losses = run["history"]?.array?.compactMap { $0["loss/train/total"]?.double } ?? []
     #expect(losses.count == 12 && losses.allSatisfy { (1...20).contains($0) })
     #expect(try #require(run["summary"]?["perplexity/mlm/perplexity"]?.double) > 1)
-    #expect(run["config"]?["batchSize"]?.integer == 4)
+    #expect(run["config"]?["batchSize"]?.integer == 2)
     let again = try tracked(["--only", "wandb", "--force"])
     #expect(again["id"] == run["id"])
     #expect(again["history"]?.text(sortedKeys: true) == run["history"]?.text(sortedKeys: true))
