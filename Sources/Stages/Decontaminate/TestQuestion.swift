@@ -118,7 +118,7 @@ struct TestSetReader {
       if let document = try document(file) {
         try questions(document, file, benchmark, take, read)
       } else {
-        try forEachLine(file, read)
+        try JSONRecords.forEach(file, maximumLineBytes: 64 << 20, read)
       }
     }
     guard count == 0 else { return }
@@ -179,19 +179,6 @@ struct TestSetReader {
         last = passage.context
       }
       try take(question)
-    }
-  }
-
-  private func forEachLine(_ file: ArtifactFile, _ read: (JSONValue, Int) throws -> Void) throws {
-    let lines = LineReader(try openLines(file.path), maximumLineBytes: 64 << 20)
-    while let line = try lines.next() {
-      guard !line.isEmpty else { continue }
-      let json: JSONValue
-      do { json = try JSONValue.parse(Array(line)).value } catch {
-        throw StageError(
-          .input, "\(file.name):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")
-      }
-      try read(json, lines.number)
     }
   }
 

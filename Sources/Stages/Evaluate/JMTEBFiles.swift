@@ -87,7 +87,7 @@ struct JMTEBSet {
     func records(_ role: JMTEBFiles.Role) throws -> [JSONValue] {
       var records: [JSONValue] = []
       for file in files where JMTEBFiles.role(file.name) == role {
-        try Self.forEach(file) { record, _ in records.append(record) }
+        try JSONRecords.forEach(file, maximumLineBytes: 256 << 20) { record, _ in records.append(record) }
       }
       return records
     }
@@ -126,7 +126,7 @@ struct JMTEBSet {
   func forEachDocument(_ body: (_ id: ExactText, _ text: () throws -> String) throws -> Void) throws {
     var places: [ExactText: (file: String, line: Int)] = [:]
     for file in corpus {
-      try Self.forEach(file) { record, line in
+      try JSONRecords.forEach(file, maximumLineBytes: 256 << 20) { record, line in
         guard let name = ids(record["docid"] ?? record["id"] ?? record["_id"]).first else { throw lacks("docid") }
         if let before = places.updateValue((file.name, line), forKey: ExactText(name)) {
           throw StageError(
@@ -136,21 +136,6 @@ struct JMTEBSet {
         }
         try body(ExactText(name)) { try text(record, ["text"]) }
       }
-    }
-  }
-
-  /// With the numbers of the lines, from 1.
-  /// - Throws: `StageError` (`input`) if a line is not JSON.
-  static func forEach(_ file: ArtifactFile, _ body: (JSONValue, Int) throws -> Void) throws {
-    let lines = LineReader(try openLines(file.path), maximumLineBytes: 256 << 20)
-    while let line = try lines.next() {
-      guard !line.isEmpty else { continue }
-      let json: JSONValue
-      do { json = try JSONValue.parse(Array(line)).value } catch {
-        throw StageError(
-          .input, "\(file.name):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")
-      }
-      try body(json, lines.number)
     }
   }
 
