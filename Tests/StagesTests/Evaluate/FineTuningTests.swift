@@ -198,7 +198,7 @@ struct FineTuningTests {
     #expect(FineTuningJob().json.text() == tuning)
     let embedding =
       #"{"checkpoint":"","tokenizer":"","dictionary":null,"texts":"","pair":"","prefix":"","pooling":"mean","maximumLength":512,"#
-      + #""normalizes":false,"scores":false,"queries":"","top":100,"device":"cpu","precision":"float32","threads":1,"result":""}"#
+      + #""normalizes":false,"scores":false,"queries":"","measures":[],"top":100,"device":"cpu","precision":"float32","threads":1,"result":""}"#
     #expect(EmbeddingJob().json.text() == embedding)
   }
 
