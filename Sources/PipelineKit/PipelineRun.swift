@@ -38,10 +38,10 @@ public struct PipelineRun {
     self.graph = graph
     self.store = store
     self.settings = settings
-    planner = Planner(
-      graph: graph,
-      selection: try Selection(
-        graph: graph, from: settings.from, until: settings.until, only: settings.only, force: settings.force))
+    var selection = try Selection(
+      graph: graph, from: settings.from, until: settings.until, only: settings.only, force: settings.force)
+    try selection.widen(graph, history: StoreHistory(store: store, pipeline: graph.document.name))
+    planner = Planner(graph: graph, selection: selection)
   }
 
   /// What a run would do now. Changes nothing.

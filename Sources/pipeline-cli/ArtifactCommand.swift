@@ -45,6 +45,12 @@ struct ArtifactCommand: ParsableCommand {
         .damaged, "the newest output of '\(stage)' is damaged: \(damage)",
         hint: "Run again: only the missing parts are recomputed.")
     }
+    guard !manifest.files(of: port).contains(where: \.isPassed) else {
+      throw RunError(
+        .damaged, "the documents of '\(stage)' went to the next stage in memory and were not kept",
+        hint: "Set \"keep\": true on the stage, or run it alone: "
+          + "`pipeline run \(graph.document.path) --until \(stage) --force`.")
+    }
     Console.path("\(Self.absolute(folder))/\(port)")
   }
 

@@ -23,6 +23,8 @@ import Testing
     let parameters = try #require(members.firstIndex { $0.key == "parameters" })
     let used = try #require(members[parameters].value.members).filter { $0.key != "steps" }
     members[parameters] = JSONMember("parameters", .object(used))
+    // What is done in one pass must be taken over whole, or not at all.
+    members.append(JSONMember("passes", true))
     let path = packagePath("Pipelines/.crash-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).json")
     try FileSystem.write(Array(JSONValue.object(members).prettyText().utf8), to: path)
     return path

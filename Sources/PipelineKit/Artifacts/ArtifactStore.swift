@@ -23,7 +23,7 @@ public struct ArtifactStore: Sendable {
     return manifest.files(of: port).map {
       ArtifactFile(
         path: "\(folder)/\(port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
-        documents: $0.documents, textBytes: $0.textBytes)
+        documents: $0.documents, textBytes: $0.textBytes, isPassed: $0.isPassed)
     }
   }
 
@@ -55,7 +55,10 @@ public struct ArtifactStore: Sendable {
   /// Removes what a task has published, its manifest first.
   func withdraw(_ manifest: TaskManifest, in folder: String) throws(ShardError) {
     try FileSystem.remove(Self.taskManifestPath(in: folder, phase: manifest.phase, key: manifest.key))
-    for file in manifest.files { try FileSystem.remove("\(folder)/\(file.port)/\(file.name)") }
+    for file in manifest.files {
+      try FileSystem.remove("\(folder)/\(file.port)/\(file.name)")
+      if file.isPassed { try FileSystem.removeTree(PassRecord.folder(in: folder, port: file.port, name: file.name)) }
+    }
   }
 
   /// The sealed manifest on disk, for a store whose database lost the row.

@@ -9,8 +9,10 @@ public struct PublishedFile: Codable, Equatable, Sendable {
   public var digest: Digest
   public var documents: Int
   public var textBytes: Int64
+  /// See `isPassed`; nil for a file that is one.
+  var passed: Bool?
 
-  private enum CodingKeys: CodingKey { case port, name, bytes, digest, documents, textBytes }
+  private enum CodingKeys: CodingKey { case port, name, bytes, digest, documents, textBytes, passed }
 }
 
 /// The version of manifests; other versions are not read.
@@ -47,5 +49,6 @@ extension PublishedFile {
     digest = try members.decode(Digest.self, forKey: .digest)
     documents = try members.decode(Int.self, forKey: .documents, in: 0...1 << 46)
     textBytes = try members.decode(Int64.self, forKey: .textBytes, in: 0...1 << 46)
+    passed = try members.decodeIfPresent(Bool.self, forKey: .passed)
   }
 }

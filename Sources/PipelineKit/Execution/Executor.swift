@@ -167,7 +167,7 @@ final class Executor {
     let state = phase.progress
     let plan = phase.prepared.tasks[task]
     let number = (phase.attempts[task] ?? 0) + 1
-    let run = TaskRun(
+    var run = TaskRun(
       directory: phase.directory,
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
@@ -175,6 +175,7 @@ final class Executor {
       logPath: TaskLog.path(
         store: store.root, run: self.run, stage: graphNode.name, phase: graphNode.description.phases[phase.number],
         key: plan.key, attempt: number), limits: graphNode.configured.limits, removals: removals)
+    run.passes = phase.prepared.passes
     let attempt = TaskAttempt(node: graphNode, run: run, number: number)
     executor(of: graphNode, phase: phase.number).submit(attempt) { [outlet = pool.outlet] in
       outlet(.ended(node: node, task: task, control, $0))
@@ -253,7 +254,10 @@ final class Executor {
     listen(
       .phaseBegan(
         stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
-        kept: prepared.kept.count))
+        kept: prepared.kept.count - prepared.passed.count))
+    for task in prepared.passed.sorted() {
+      listen(.taskFinished(stage: graphNode.name, prepared.kept[task]!, milliseconds: 0))
+    }
     let complete = schedule.prepared(
       node, phase: number, memory: prepared.tasks.map(\.memoryBytes), kept: Set(prepared.kept.keys),
       isRemote: executor(of: graphNode, phase: number) !== threads)

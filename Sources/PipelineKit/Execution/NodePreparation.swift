@@ -20,14 +20,16 @@ struct NodePreparation: Sendable {
     let history = StoreHistory(store: store, pipeline: planner.graph.document.name)
     if let progress { return try prepared(progress) }
     let identity = try identity(history)
-    let verdict = try planner.verdict(on: node, identity, history: history)
-    if verdict == .fresh, let manifest = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint) {
+    var verdict = try planner.verdict(on: node, identity, history: history)
+    let sealed = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint)
+    if verdict == .fresh, let sealed, let need = try need(of: sealed, history) { verdict = .run([need]) }
+    if verdict == .fresh, let manifest = sealed {
       try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
       try store.recordUse(manifest, run: run)
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
     let isForced = planner.selection.forced[node] != nil
-    if !isForced, let fetched = try fetched(identity) { return fetched }
+    if !isForced, sealed == nil, let fetched = try fetched(identity, history) { return fetched }
     let directory = store.artifacts.directory(stage: graphNode.name, fingerprint: identity.fingerprint)
     try cluster?.release(stage: graphNode.name, keeping: isForced ? nil : directory)
     if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
@@ -54,11 +56,15 @@ struct NodePreparation: Sendable {
   }
 
   /// The output that the lock names, brought into the store; nil if it is to be computed.
-  private func fetched(_ identity: NodeIdentity) throws -> Executor.Report? {
+  private func fetched(_ identity: NodeIdentity, _ history: StoreHistory) throws -> Executor.Report? {
     guard let locked, locked.names(graphNode.name, identity) else { return nil }
     let manifest = try lockedManifest()
     if let reason = graphNode.configured.limits.changes(since: manifest?.limits).first {
       notice("'\(graphNode.name)' is computed, though the lock file names an output: \(reason)")
+      return nil
+    }
+    if let manifest, let need = try need(of: manifest, history) {
+      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(need)")
       return nil
     }
     guard let manifest,
@@ -92,9 +98,32 @@ struct NodePreparation: Sendable {
     let preparation = PhasePreparation(
       store: store, node: graphNode, nodeID: progress.nodeID, pipeline: planner.graph.document.name, run: run,
       fingerprint: progress.identity.fingerprint,
-      ignoresHistory: planner.selection.forced[node] != nil)
+      ignoresHistory: planner.selection.forced[node] != nil, passes: try passes())
     let prepared = try preparation.prepare(phase: graphNode.description.phases[phase], context: context)
     return .prepared(node: node, phase: phase, progress, prepared)
+  }
+
+  /// The stages that work in the tasks of this one. What was removed from the store is left out by stages of their own.
+  private func passes() throws -> PassPlan {
+    guard try store.removals().isEmpty else { return PassPlan() }
+    return PassPlanning(
+      graph: planner.graph, selection: planner.selection, digest: store.digest,
+      runsHere: { [cluster] node in !(cluster?.takes(node, phase: 0) ?? false) }
+    ).plan(after: node)
+  }
+
+  /// Why a finished output has to be made once more: a stage needs documents that were not kept.
+  private func need(of manifest: NodeManifest, _ history: StoreHistory) throws -> String? {
+    let need = try planner.demand(for: node, manifest, sources: manifests, history: history)
+    guard need != nil else { return nil }
+    let plan = try passes()
+    let folder = store.artifacts.directory(of: manifest)
+    let isRecorded = manifest.files.allSatisfy { file in
+      !file.isPassed
+        || plan.readers[file.port]?.isRecorded(
+          in: PassRecord.folder(in: folder, port: file.port, name: file.name)) == true
+    }
+    return isRecorded ? nil : need
   }
 
   /// Only for several artifacts read together: repeated ids within one artifact are the responsibility of its stage.

@@ -6,6 +6,10 @@ struct PreparedPhase: Sendable {
   var fingerprints: [Digest]
   /// Manifests of tasks that need not run, by index.
   var kept: [Int: TaskManifest]
+  /// Those of `kept` that were done in the pass of the stage before.
+  var passed: Set<Int> = []
+  /// The stages that work in its tasks.
+  var passes = PassPlan()
 }
 
 /// Lists a node's tasks and finds those already done by an earlier run or by an older node of the stage.
@@ -18,6 +22,8 @@ struct PhasePreparation {
   let fingerprint: Digest
   /// Ignores earlier work (`--force`, `--from`).
   let ignoresHistory: Bool
+  /// The stages that work in the tasks of this one.
+  var passes = PassPlan()
 
   var folder: String { store.artifacts.directory(stage: node.name, fingerprint: fingerprint) }
 
@@ -36,13 +42,19 @@ struct PhasePreparation {
       }
     }
     let fingerprints = tasks.map(fingerprint)
-    var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:])
+    for i in tasks.indices { tasks[i].resources.memoryBytes += passes.memoryBytes }
+    var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:], passes: passes)
     var verdicts: [(plan: TaskPlan, verdict: TaskVerdict, identity: TaskIdentity)] = []
     let history = try TaskHistory(store: store, node: nodeID, stage: node.name, pipeline: pipeline, phase: phase)
     for (i, task) in tasks.enumerated() {
       let identity = TaskIdentity(options: options, task: task)
       var decision = Decision(verdict: .run(["the run was forced to repeat it"]))
-      if !ignoresHistory { decision = try decide(task, phase, fingerprints[i], identity, history) }
+      if !ignoresHistory {
+        decision = try decide(task, phase, fingerprints[i], identity, history)
+      } else if let passed = try takePassed(task, phase, fingerprints[i]) {
+        decision = Decision(verdict: .passed, manifest: passed)
+      }
+      if decision.verdict == .passed { prepared.passed.insert(i) }
       prepared.kept[i] = decision.manifest
       if decision.manifest == nil { try findState(task, fingerprints[i]) }
       verdicts.append((task, decision.verdict, identity))

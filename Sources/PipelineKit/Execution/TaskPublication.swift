@@ -19,6 +19,35 @@ struct TaskPublication {
     for parent in folders.sorted() { try FileSystem.syncDirectory(parent.text) }
   }
 
+  /// Gives what was done in a task for the stages after it its place.
+  func placePassed(_ files: [PublishedFile], from source: String) throws {
+    for file in files where file.isPassed {
+      let target = PassRecord.folder(in: folder, port: file.port, name: file.name)
+      try FileSystem.removeTree(target)
+      try FileSystem.makeDirectory(ArchivePath.folder(of: target))
+      try FileSystem.rename(PassRecord.folder(in: source, port: file.port, name: file.name), to: target)
+      FaultPoint.reach("task.passed")
+    }
+    try syncPassed(files)
+  }
+
+  /// Makes the names of files that have their place durable.
+  func sync(_ files: [PublishedFile]) throws {
+    for port in Set(files.map(\.port)).sorted() {
+      try FileSystem.syncDirectory("\(folder)/\(port)")
+    }
+    try syncPassed(files)
+    try FileSystem.syncDirectory(folder)
+  }
+
+  private func syncPassed(_ files: [PublishedFile]) throws {
+    let ports = Set(files.filter(\.isPassed).map(\.port)).sorted()
+    guard !ports.isEmpty else { return }
+    for port in ports { try FileSystem.syncDirectory("\(folder)/.passed/\(port)") }
+    try FileSystem.syncDirectory("\(folder)/.passed")
+    try FileSystem.syncDirectory(folder)
+  }
+
   /// Writes the manifest that declares the placed files complete.
   func declare(_ manifest: TaskManifest) throws {
     let path = ArtifactStore.taskManifestPath(in: folder, phase: manifest.phase, key: manifest.key)

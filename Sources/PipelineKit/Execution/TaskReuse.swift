@@ -21,6 +21,7 @@ extension PhasePreparation {
     if let (older, manifest) = try reuse(phase, wanted) {
       return Decision(verdict: .takenOver(from: older), manifest: manifest)
     }
+    if let passed = try takePassed(task, phase, wanted) { return Decision(verdict: .passed, manifest: passed) }
     let reasons = try reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])
     if let recorded, recorded.fingerprint == wanted { try store.artifacts.withdraw(recorded, in: folder) }
     return Decision(verdict: .run(reasons))
@@ -46,7 +47,7 @@ extension PhasePreparation {
 
   private func damage(_ manifest: TaskManifest, in folder: String) throws -> String? {
     try store.artifacts.firstDamage(manifest.files, in: folder)
-      ?? store.removals().objection(to: manifest.files, in: folder)
+      ?? store.removals().objection(to: manifest.files, in: folder) ?? missingDocuments(manifest, in: folder)
   }
 
   /// Whether its files are there, hold nothing that was removed since, and no documents were lost that other limits
@@ -74,6 +75,11 @@ extension PhasePreparation {
     guard older != fingerprint, try isUsable(manifest, in: source) else { return nil }
     let publication = TaskPublication(folder: folder)
     try publication.place(manifest.files, from: source) { try FileSystem.link($0, to: $1) }
+    for file in manifest.files where file.isPassed {
+      try Self.linkTree(
+        PassRecord.folder(in: source, port: file.port, name: file.name),
+        to: PassRecord.folder(in: folder, port: file.port, name: file.name))
+    }
     try publication.declare(manifest)
     try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 0, milliseconds: 0, reused: true)
     return (older, manifest)

@@ -23,6 +23,8 @@ public struct TaskRun: Sendable {
   public var limits: LossLimits
   /// Documents that no task may write.
   public var removals: RemovalList
+  /// The stages that work in this task on what it hands on in memory.
+  var passes = PassPlan()
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
@@ -62,29 +64,35 @@ public struct TaskRun: Sendable {
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, scratch: scratch, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes,
-      logPath: logPath, removals: removals)
-    let manifest = try SourceCheck.guarding(task.files, folders: folders) {
+      logPath: logPath, removals: removals, passes: passes)
+    let manifest = try SourceCheck.guarding(task.files + passes.files, folders: folders) {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.
       try control.check()
       var manifest = try workspace.finish(fingerprint: fingerprint)
       manifest.limits = limits.deciding(manifest)
+      try PassedFile.write(&manifest, in: staging)
       return manifest
     }
-    guard manifest.ledger.imbalance == 0 else {
-      throw StageError(
-        .ledger, "task \(task.key)",
-        "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
-        hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
-    }
+    guard manifest.ledger.imbalance == 0 else { throw StageError.imbalance(manifest) }
     guard publishes else { return try manifest.checkedAsFollower() }
     FaultPoint.reach("task.files")
     let publication = TaskPublication(folder: directory)
     try publication.place(manifest.files, from: staging) { try FileSystem.rename($0, to: $1) }
+    try publication.placePassed(manifest.files, from: staging)
     FaultPoint.reach("task.manifest")
     try publication.declare(manifest)
     try FileSystem.removeTree(state)
     return manifest
+  }
+}
+
+extension StageError {
+  static func imbalance(_ manifest: TaskManifest) -> StageError {
+    StageError(
+      .ledger, "task \(manifest.key)",
+      "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
+      hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
   }
 }
 
@@ -105,7 +113,7 @@ extension TaskManifest {
         $0.port,
         ArtifactFile(
           path: "\(directory)/\($0.port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
-          documents: $0.documents, textBytes: $0.textBytes)
+          documents: $0.documents, textBytes: $0.textBytes, isPassed: $0.isPassed)
       )
     }
   }

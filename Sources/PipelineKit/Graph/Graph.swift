@@ -21,6 +21,8 @@ public struct Graph: Sendable {
     public var retries: Int
     public var timeoutSeconds: Double?
     public var mayBeEmpty = false
+    /// See `PipelineSpec.Stage.keeps`.
+    public var keeps = false
   }
 
   public let nodes: [Node]

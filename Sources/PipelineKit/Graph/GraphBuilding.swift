@@ -36,7 +36,7 @@ struct GraphBuilding {
       out.append(
         Graph.Node(
           name: stage.name, description: description, configured: configured, edges: edges, retries: stage.retries,
-          timeoutSeconds: stage.timeoutSeconds, mayBeEmpty: stage.mayBeEmpty))
+          timeoutSeconds: stage.timeoutSeconds, mayBeEmpty: stage.mayBeEmpty, keeps: stage.keeps))
     }
     return out
   }

@@ -170,6 +170,12 @@ public struct Plan: Sendable {
         }
         if verdict == .fresh {
           manifests[index] = try history.sealed(stage: name, fingerprint: identity.fingerprint)
+          if let manifest = manifests[index],
+            let need = try planner.demand(for: index, manifest, sources: manifests, history: history)
+          {
+            verdict = .run([need])
+            manifests[index] = nil
+          }
         }
         verdicts.append((index, verdict, identity.fingerprint))
       }

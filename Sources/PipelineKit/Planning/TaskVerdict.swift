@@ -8,6 +8,8 @@ public enum TaskVerdict: Equatable, Sendable {
   case adopted
   /// An older output of the stage contains the same work: its files are hard-linked here.
   case takenOver(from: Digest)
+  /// It was done in a task of the stage before, on documents in memory.
+  case passed
   /// It has to run.
   case run([String])
 
@@ -16,6 +18,7 @@ public enum TaskVerdict: Equatable, Sendable {
     case .kept: "kept"
     case .adopted: "adopted"
     case .takenOver: "taken over"
+    case .passed: "passed"
     case .run: "run"
     }
   }
@@ -26,6 +29,7 @@ public enum TaskVerdict: Equatable, Sendable {
     case .kept: ["an earlier run did it with the same options and inputs"]
     case .adopted: ["its files and manifest were on disk, but not in the database"]
     case .takenOver(let node): ["an older output of the stage, \(node.short), contains the same work"]
+    case .passed: ["a task of the stage that it reads from did it in the same pass"]
     case .run(let reasons): reasons
     }
   }

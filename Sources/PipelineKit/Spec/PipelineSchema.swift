@@ -23,6 +23,12 @@ public enum PipelineSchema {
           "description": "Name of the pipeline in its store (default: the file's name without its ending).",
         ],
         "description": ["type": "string", "description": "For readers; has no effect."],
+        "passes": [
+          "type": "boolean", "default": false,
+          "description": .string(
+            "Consecutive stages that handle documents one by one work in one pass: documents go from one to the next in "
+              + "memory, and what lies between them is not written."),
+        ],
         "parameters": [
           "type": "object",
           "description":
@@ -115,6 +121,9 @@ public enum PipelineSchema {
           "Time limit per task.", ["type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000]),
         "mayBeEmpty": orParameter(
           "Unless this is true, a stage that reads no records from non-empty files fails.", ["type": "boolean"], false),
+        "keep": orParameter(
+          "Writes the documents of this stage to the store, though the next one could take them in the same pass.",
+          ["type": "boolean"], false),
       ],
       "allOf": .list(registry.stages.map { ["if": uses($0), "then": ["$ref": .string("#/$defs/\($0.name)")]] }),
     ]

@@ -15,6 +15,8 @@ public struct PipelineSpec: Sendable {
     public var timeoutSeconds: Double?
     /// It may read nothing from a non-empty input.
     public var mayBeEmpty = false
+    /// Its documents are written, though the next stage could take them in the same pass.
+    public var keeps = false
   }
 
   /// `"documents": ["wikipedia", "aozora.documents"]`, or `"tokens": { "ja": "encode-ja", "en": "encode-en" }`
@@ -42,6 +44,8 @@ public struct PipelineSpec: Sendable {
   /// Absolute folder of the pipeline file; relative paths start here.
   public var folder: String
   public var name: String
+  /// Consecutive stages that can work on one document after another do so in one pass.
+  public var passes = false
   public var parameters: [(name: String, value: JSONValue)]
   public var stages: [Stage]
   public var groups: [Group] = []

@@ -5,10 +5,9 @@ extension PipelineSpec {
   ///
   /// In the same folder it is the same pipeline.
   public var resolved: JSONValue {
-    [
-      "format": 1, "name": .string(name),
-      "stages": .object(stages.map { JSONMember($0.name, Self.resolved($0)) }),
-    ]
+    .object(
+      [JSONMember("format", 1), JSONMember("name", .string(name))] + (passes ? [JSONMember("passes", true)] : [])
+        + [JSONMember("stages", .object(stages.map { JSONMember($0.name, Self.resolved($0)) }))])
   }
 
   private static func resolved(_ stage: Stage) -> JSONValue {
@@ -20,6 +19,7 @@ extension PipelineSpec {
     }
     if stage.retries > 0 { members.append(JSONMember("retries", .integer(stage.retries))) }
     if let seconds = stage.timeoutSeconds { members.append(JSONMember("timeoutSeconds", .number(seconds))) }
+    if stage.keeps { members.append(JSONMember("keep", true)) }
     if stage.mayBeEmpty { members.append(JSONMember("mayBeEmpty", true)) }
     return .object(members)
   }

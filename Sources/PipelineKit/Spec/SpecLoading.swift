@@ -2,9 +2,10 @@ import Glibc
 import ShardKit
 
 extension PipelineSpec {
-  static let topKeys = ["$schema", "extends", "format", "name", "description", "parameters", "stages"]
+  static let topKeys = ["$schema", "extends", "format", "name", "description", "passes", "parameters", "stages"]
   static let stageKeys = [
     "use", "foreach", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty",
+    "keep",
   ]
   /// The largest pipeline file.
   public static let mostBytes = 64 << 20
@@ -91,6 +92,10 @@ private struct SpecReading {
     checkKeys(members, PipelineSpec.topKeys, "")
     readFormat(members, root)
     document.name = string("name", in: members, "name") ?? defaultName
+    if let passes = members.first(where: { $0.key == "passes" }) {
+      if passes.value.bool == nil { fail(passes.node.offset, "passes", "should be true or false") }
+      document.passes = passes.value.bool ?? false
+    }
     let inStages = readParameters(members.first { $0.key == "parameters" }, overrides)
     guard let stages = members.first(where: { $0.key == "stages" }) else {
       fail(root.offset, "", "the key \"stages\" is missing")
@@ -290,7 +295,7 @@ private struct SpecReading {
 
   // MARK: Stages
 
-  private static let substituted: Set = ["options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
+  private static let substituted: Set = ["options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty", "keep"]
 
   private mutating func readStage(_ read: Entry) {
     let entry = read.member
@@ -337,6 +342,12 @@ private struct SpecReading {
           break
         }
         stage.mayBeEmpty = mayBeEmpty
+      case "keep":
+        guard let keeps = member.value.bool else {
+          fail(member.node.offset, "\(path).keep", "should be true or false")
+          break
+        }
+        stage.keeps = keeps
       default: break
       }
     }

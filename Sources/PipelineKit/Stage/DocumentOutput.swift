@@ -1,17 +1,26 @@
 public import ShardKit
 
 /// Writes documents to an output's files: `KEY.jsonl.zst`, or `KEY-00000.jsonl.zst` and so on if files are rotated.
+///
+/// Where the next stage works in the same pass, they go to it instead, and what would be a file is only recorded.
 public final class DocumentOutput {
+  private struct Part {
+    let name: String
+    let writer: any DocumentPart
+  }
+
   private unowned let workspace: Workspace
   private let port: String
   private let rotateAtBytes: Int64
   private let compressionLevel: Int
-  private var part = 0
-  private var current: (file: FileSink, sink: ZstdSink, writer: DocumentWriter, name: String)?
+  private let link: PassLink?
+  private var parts = 0
+  private var current: Part?
 
-  init(workspace: Workspace, port: String, rotateAtBytes: Int64, compressionLevel: Int) {
+  init(workspace: Workspace, port: String, link: PassLink?, rotateAtBytes: Int64, compressionLevel: Int) {
     self.workspace = workspace
     self.port = port
+    self.link = link
     self.rotateAtBytes = rotateAtBytes
     self.compressionLevel = compressionLevel
   }
@@ -24,7 +33,7 @@ public final class DocumentOutput {
   public func write(_ document: borrowing Document) throws -> Bool {
     let bytes = document.text.count
     if try document.id.withUnsafeBytes({ try workspace.leavesOut(id: $0, bytes: bytes) }) { return false }
-    try writer().write(document)
+    try part().write(document)
     workspace.ledger.output.add(bytes: document.text.count)
     return true
   }
@@ -33,12 +42,12 @@ public final class DocumentOutput {
   /// - Throws: as `write(_:)` does.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
     if try workspace.leavesOut(id: id, bytes: textBytes) { return }
-    try writer().write(line: line, id: id, textBytes: textBytes)
+    try part().write(line: line, id: id, textBytes: textBytes)
     workspace.ledger.output.add(bytes: textBytes)
   }
 
-  /// Of the part that is open.
-  private func writer() throws -> DocumentWriter {
+  /// The part that is open.
+  private func part() throws -> any DocumentPart {
     if let writer = current?.writer {
       if Int64(writer.textBytes) < rotateAtBytes { return writer }
       try finishPart()
@@ -46,30 +55,115 @@ public final class DocumentOutput {
     return try begin()
   }
 
-  private func begin() throws -> DocumentWriter {
+  private func begin() throws -> any DocumentPart {
     let key = workspace.task.key
-    let name = (rotateAtBytes == .max ? key : "\(key)-\(TaskPlan.padded(part))") + ".jsonl.zst"
-    let file = try FileSink(workspace.stagedPath(port, name))
-    let sink = ZstdSink(file, level: compressionLevel)
-    let writer = DocumentWriter(sink)
-    current = (file, sink, writer, name)
-    part += 1
+    let name = (rotateAtBytes == .max ? key : "\(key)-\(TaskPlan.padded(parts))") + ".jsonl.zst"
+    let writer: any DocumentPart =
+      if let link {
+        try PassedPart(link, name: name)
+      } else {
+        DocumentFile(try FileSink(workspace.stagedPath(port, name)), level: compressionLevel)
+      }
+    current = Part(name: name, writer: writer)
+    parts += 1
     return writer
   }
 
   private func finishPart() throws {
-    guard let (file, sink, writer, name) = current else { return }
-    try writer.flush()
+    guard let part = current else { return }
+    let writer = part.writer
+    try writer.finish()
     workspace.warn(
       "repeated-keys", times: writer.repeatedKeys,
       "'\(String(decoding: writer.firstRepeated, as: UTF8.self))' has a repeated metadata key; its last value is kept"
     )
     try workspace.publish(
-      port: port, file, through: sink, name: name, documents: writer.documents, textBytes: Int64(writer.textBytes),
+      PublishedFile(
+        port: port, name: part.name, bytes: writer.file?.bytes ?? 0, digest: writer.file?.digest ?? PassedFile.unknown,
+        documents: writer.documents, textBytes: Int64(writer.textBytes), passed: writer.file == nil ? true : nil),
       ids: writer.idHashes)
     current = nil
   }
 
   /// Called by the workspace when the task ends.
   func finish() throws { try finishPart() }
+}
+
+/// Where the documents of one file go, and what is known of them afterwards.
+private protocol DocumentPart: AnyObject {
+  var documents: Int { get }
+  var textBytes: Int { get }
+  var idHashes: [UInt64] { get }
+  var repeatedKeys: Int { get }
+  /// The id of the first document with a repeated key.
+  var firstRepeated: [UInt8] { get }
+  /// nil if none was written.
+  var file: FileSink? { get }
+
+  func write(_ document: borrowing Document) throws
+  func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws
+  /// Called once, after the last document.
+  func finish() throws
+}
+
+private final class DocumentFile: DocumentPart {
+  private let sink: ZstdSink
+  private let writer: DocumentWriter
+  let file: FileSink?
+  var documents: Int { writer.documents }
+  var textBytes: Int { writer.textBytes }
+  var idHashes: [UInt64] { writer.idHashes }
+  var repeatedKeys: Int { writer.repeatedKeys }
+  var firstRepeated: [UInt8] { writer.firstRepeated }
+
+  init(_ file: FileSink, level: Int) {
+    self.file = file
+    sink = ZstdSink(file, level: level)
+    writer = DocumentWriter(sink)
+  }
+
+  func write(_ document: borrowing Document) throws { try writer.write(document) }
+
+  func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    try writer.write(line: line, id: id, textBytes: textBytes)
+  }
+
+  func finish() throws { try writer.commit() }
+}
+
+/// Hands documents on in memory.
+private final class PassedPart: DocumentPart {
+  private let link: PassLink
+  private(set) var documents = 0
+  private(set) var textBytes = 0
+  private(set) var idHashes: [UInt64] = []
+  private(set) var repeatedKeys = 0
+  private(set) var firstRepeated: [UInt8] = []
+  let file: FileSink? = nil
+
+  init(_ link: PassLink, name: String) throws {
+    self.link = link
+    try link.begin(file: name)
+  }
+
+  func write(_ document: borrowing Document) throws {
+    if try link.take(document) {
+      if repeatedKeys == 0 { firstRepeated = document.id }
+      repeatedKeys += 1
+    }
+    document.id.withUnsafeBytes { count($0, document.text.count) }
+  }
+
+  func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    try link.take(line: line)
+    count(id, textBytes)
+  }
+
+  private func count(_ id: UnsafeRawBufferPointer, _ textBytes: Int) {
+    documents += 1
+    self.textBytes += textBytes
+    idHashes.append(recordHash(id))
+  }
+
+  func finish() throws { try link.end() }
 }

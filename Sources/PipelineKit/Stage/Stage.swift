@@ -141,6 +141,8 @@ public struct ArtifactFile: Equatable, Sendable {
   public var textBytes: Int64
   /// The status of an external file when it was digested; nil for files of the store.
   public var seen: FileSystem.Status?
+  /// Whether it only stands for documents that went to the next stage in memory.
+  var isPassed = false
 
   public init(path: String, name: String, bytes: Int64, digest: Digest, documents: Int = 0, textBytes: Int64 = 0) {
     self.path = path
@@ -149,6 +151,13 @@ public struct ArtifactFile: Equatable, Sendable {
     self.digest = digest
     self.documents = documents
     self.textBytes = textBytes
+  }
+
+  init(
+    path: String, name: String, bytes: Int64, digest: Digest, documents: Int, textBytes: Int64, isPassed: Bool
+  ) {
+    self.init(path: path, name: name, bytes: bytes, digest: digest, documents: documents, textBytes: textBytes)
+    self.isPassed = isPassed
   }
 
   /// Text bytes if known, otherwise file bytes: a measure of the work.

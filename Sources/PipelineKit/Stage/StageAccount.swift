@@ -31,7 +31,7 @@ public struct StageAccount: Sendable {
     manifest.files(of: port).map {
       ArtifactFile(
         path: "\(folder)/\(port)/\($0.name)", name: "\(stage)/\($0.name)", bytes: $0.bytes, digest: $0.digest,
-        documents: $0.documents, textBytes: $0.textBytes)
+        documents: $0.documents, textBytes: $0.textBytes, isPassed: $0.isPassed)
     }
   }
 

@@ -139,6 +139,10 @@ public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
 
   var all: [ArtifactFile] { byRole.flatMap(\.files) }
 
+  mutating func replace(_ role: Role, by files: [ArtifactFile]) {
+    for i in byRole.indices where byRole[i].role == role { byRole[i].files = files }
+  }
+
   public static func += (a: inout TaskInputs, b: TaskInputs) { a.byRole += b.byRole }
 
   public static func == (a: TaskInputs, b: TaskInputs) -> Bool {

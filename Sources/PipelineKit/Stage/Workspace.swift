@@ -43,6 +43,7 @@ public final class Workspace {
   private var notes: DropWriter?
   private let earlier: [String: [ArtifactFile]]
   private let removals: RemovalList
+  private let passes: PassPlan
 
   /// - Parameters:
   ///   - staging: the task's own folder, empty and on the store's file system.
@@ -51,9 +52,10 @@ public final class Workspace {
     task: TaskPlan, phase: String, staging: String, scratch: String? = nil, state: [StateLifetime: String],
     memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false,
-    logPath: String? = nil, removals: RemovalList = RemovalList()
+    logPath: String? = nil, removals: RemovalList = RemovalList(), passes: PassPlan = PassPlan()
   ) {
     self.removals = removals
+    self.passes = passes
     self.logPath = logPath
     self.isFollower = isFollower
     self.task = task
@@ -72,6 +74,9 @@ public final class Workspace {
     try FileSystem.makeDirectory(scratch)
     return scratch
   }
+
+  /// Removes the folder for temporary data, if there is one.
+  func removeTemporaryDirectory() throws { try FileSystem.removeTree(scratch) }
 
   /// A folder that survives this attempt, so that a task that takes hours resumes where it was killed.
   ///
@@ -131,8 +136,10 @@ public final class Workspace {
   public func documents(
     to output: Output<Documents>, rotateAtBytes: Int64 = .max, compressionLevel: Int = 1
   ) throws -> DocumentOutput {
+    let port = output.port.name
     let writer = DocumentOutput(
-      workspace: self, port: output.port.name, rotateAtBytes: rotateAtBytes, compressionLevel: compressionLevel)
+      workspace: self, port: port, link: passes.readers[port].map { PassLink($0, of: self, port: port) },
+      rotateAtBytes: rotateAtBytes, compressionLevel: compressionLevel)
     open.append { try writer.finish() }
     return writer
   }
@@ -187,10 +194,16 @@ public final class Workspace {
     ids: [UInt64]
   ) throws {
     try (sink ?? file).commit()
-    files.append(
+    try publish(
       PublishedFile(
-        port: port, name: name, bytes: file.bytes, digest: file.digest, documents: documents, textBytes: textBytes))
-    if !ids.isEmpty { try publishIDs(ids, of: "\(port)/\(name)") }
+        port: port, name: name, bytes: file.bytes, digest: file.digest, documents: documents, textBytes: textBytes),
+      ids: ids)
+  }
+
+  /// Adds a file that is complete, or that only stands for documents.
+  func publish(_ file: PublishedFile, ids: [UInt64]) throws {
+    files.append(file)
+    if !ids.isEmpty { try publishIDs(ids, of: "\(file.port)/\(file.name)") }
   }
 
   private func publishIDs(_ ids: [UInt64], of name: String) throws {

@@ -52,6 +52,7 @@ public final class DocumentReader {
     guard let line = try lines.next() else { return false }
     document.clear()
     if let problem = document.fill(from: line, json) {
+      if lines.number == 1, Self.isPassed(line) { throw Self.notKept(lines.source.name) }
       throw ShardError(
         .malformed, lines.source.name, "line \(lines.number) is not a document: \(problem)",
         hint: "Read external files with the stage 'documents.read', which drops such lines and counts them.")
@@ -60,8 +61,21 @@ public final class DocumentReader {
   }
 }
 
+extension DocumentReader {
+  /// How the line begins that stands for documents that one stage handed to another in memory.
+  public static let passedBeginning = #"{"passed":"#
+
+  private static func isPassed(_ line: UnsafeRawBufferPointer) -> Bool { line.starts(with: passedBeginning.utf8) }
+
+  private static func notKept(_ name: String) -> ShardError {
+    ShardError(
+      .notFound, name, "its documents went to the next stage in memory and were not kept",
+      hint: "Set \"keep\": true on the stage that makes them, and run again.")
+  }
+}
+
 extension Document {
-  fileprivate mutating func clear() {
+  mutating func clear() {
     id.removeAll(keepingCapacity: true)
     text.removeAll(keepingCapacity: true)
     source.removeAll(keepingCapacity: true)
@@ -72,7 +86,7 @@ extension Document {
   }
 
   /// Returns nil, or what is wrong with the line. For a repeated key the last value counts, as in most JSON readers.
-  fileprivate mutating func fill(from line: UnsafeRawBufferPointer, _ json: JSONObjectReader) -> String? {
+  mutating func fill(from line: UnsafeRawBufferPointer, _ json: JSONObjectReader) -> String? {
     var hasID = false
     var hasText = false
     let problem = json.read(padded: line) { field in

@@ -113,7 +113,7 @@ public func isUTF8(_ bytes: [UInt8], from start: Int = 0) -> Bool {
 }
 
 /// Which field of a document cannot be written, and why.
-private enum DocumentCheck {
+enum DocumentCheck {
   static let hint = "This is a bug in the stage that writes it; please report it."
 
   static func noObject(_ document: borrowing Document) -> ShardError {

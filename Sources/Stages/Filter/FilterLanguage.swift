@@ -6,7 +6,7 @@ import TextKit
 ///
 /// Clear cases of Japanese are decided by scripts: at least a fifth of the letters are kana, and four fifths are kana
 /// or kanji. All others are decided by CLD2.
-public struct FilterLanguage: SinglePhaseStage {
+public struct FilterLanguage: PassingStage, SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Languages to keep, as CLD2's ISO 639 codes: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
     @Option(
@@ -30,6 +30,7 @@ public struct FilterLanguage: SinglePhaseStage {
   static let kept = Output<Documents>("documents", "The documents in the selected languages.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port]
+  public static var passed: Input<Documents> { documents }
 
   private let options: Options
 
@@ -48,11 +49,9 @@ public struct FilterLanguage: SinglePhaseStage {
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    let stream = workspace.documents()
+  public func pass(_ workspace: Workspace) throws -> DocumentPass {
     let output = try workspace.documents(to: Self.kept)
-    var document = Document()
-    while try stream.next(&document) {
+    return DocumentPass { document in
       let verdict = verdict(document.text)
       if let reason = verdict.dropped {
         try workspace.drop(

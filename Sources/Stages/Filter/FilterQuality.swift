@@ -8,7 +8,7 @@ import TextKit
 /// follow these projects, with defects fixed: ー and kanji beyond the BMP count as Japanese, blank lines are not
 /// duplicate paragraphs or short lines, phrases match at word boundaries as far as scripts show them, and a document
 /// exactly at a threshold always passes. Out of scope: thresholds on KenLM perplexity (Uzushio), which need a model.
-public struct FilterQuality: Stage {
+public struct FilterQuality: Stage, PassingStage {
   public static let name = "filter.quality"
   public static let revision = 4
   public static let summary =
@@ -19,6 +19,7 @@ public struct FilterQuality: Stage {
   static let measures = Output<Metrics>("measures", "measures.json: a histogram of every measure.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, tallies.port, measures.port]
+  public static var passed: Input<Documents> { documents }
   public enum Phase: String, StagePhase { case filter, report }
 
   private let options: Options
@@ -38,18 +39,16 @@ public struct FilterQuality: Stage {
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     switch phase {
-    case .filter: try filter(workspace)
+    case .filter: try runPass(workspace)
     case .report: try report(workspace)
     }
   }
 
-  private func filter(_ workspace: Workspace) throws {
+  public func pass(_ workspace: Workspace) throws -> DocumentPass {
     var judge = QualityJudge(
       options, measurer: try options.measuring.measurer(workspace, nouns: options.nouns))
-    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.kept)
-    var document = Document()
-    while try stream.next(&document) {
+    return DocumentPass { document in
       if options.mode == .score {
         judge.score(&document)
         try output.write(document)
@@ -58,9 +57,10 @@ public struct FilterQuality: Stage {
       } else {
         try output.write(document)
       }
+    } end: {
+      if let failure = judge.failure { throw StageError(.input, try workspace.file().path, failure.message) }
+      try workspace.write(Self.tallies, name: workspace.task.key + ".json", Array(judge.tally.json.text().utf8))
     }
-    if let failure = judge.failure { throw StageError(.input, try workspace.file().path, failure.message) }
-    try workspace.write(Self.tallies, name: workspace.task.key + ".json", Array(judge.tally.json.text().utf8))
   }
 
   /// Adds up the tasks' histograms in order.

@@ -6,7 +6,7 @@ import TextKit
 ///
 /// A word counts only as a whole word: by MeCab's words, or without MeCab as far as scripts show it. So a listed アス is not
 /// found in アスパラガス. MeCab splits only lines that contain a listed word's characters.
-public struct FilterToxicity: SinglePhaseStage {
+public struct FilterToxicity: PassingStage, SinglePhaseStage {
   public static let name = "filter.toxicity"
   public static let revision = 1
   public static let summary = "Drops documents with too many words of a list, matched as whole words."
@@ -14,6 +14,7 @@ public struct FilterToxicity: SinglePhaseStage {
   static let kept = Output<Documents>("documents", "The documents within the thresholds.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port]
+  public static var passed: Input<Documents> { documents }
 
   private let options: Options
 
@@ -56,14 +57,12 @@ public struct FilterToxicity: SinglePhaseStage {
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func pass(_ workspace: Workspace) throws -> DocumentPass {
     let words = options.words + (try PhraseLists.read(workspace.files("words")))
     var census = ToxicityCensus(
       PhraseMatcher(words), boundaries: options.boundaries == .mecab ? WordBoundaries(try mecab()) : nil)
-    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.kept)
-    var document = Document()
-    while try stream.next(&document) {
+    return DocumentPass { document in
       let measured = census.measure(document.text)
       if let failure = census.failure { throw StageError(.input, try workspace.file().path, failure.message) }
       workspace.metric("matches", Double(measured.matches))

@@ -7,7 +7,7 @@ import TextKit
 /// What has the form of personal data is found, whoever it belongs to: the telephone number of a shop as that of a
 /// person. Nothing of a masked text is written anywhere: not to the metadata, whose strings are masked too, nor to drop
 /// records, which have a kind and a count. Ids are not changed, since traces need them.
-public struct RedactPII: SinglePhaseStage {
+public struct RedactPII: PassingStage, SinglePhaseStage {
   public static let name = "redact.pii"
   public static let revision = 1
   public static let summary =
@@ -16,6 +16,7 @@ public struct RedactPII: SinglePhaseStage {
   static let redacted = Output<Documents>("documents", "The documents with tokens in place of personal data.")
   public static let inputs = [documents.port]
   public static let outputs = [redacted.port]
+  public static var passed: Input<Documents> { documents }
 
   private let options: Options
 
@@ -35,14 +36,12 @@ public struct RedactPII: SinglePhaseStage {
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func pass(_ workspace: Workspace) throws -> DocumentPass {
     var exemptions = options.exemptions
     for value in try options.exceptions + PhraseLists.read(workspace.files("exceptions")) { exemptions.keep(value) }
     var redaction = DocumentRedaction(options, exemptions)
-    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.redacted)
-    var document = Document()
-    while try stream.next(&document) {
+    return DocumentPass { document in
       if let reason = redaction.redact(&document) {
         try workspace.drop(document, reason)
       } else {
@@ -51,8 +50,9 @@ public struct RedactPII: SinglePhaseStage {
       workspace.warn(
         "personal-id", times: redaction.isInID(document) ? 1 : 0,
         "ids contain personal data, which is not masked in ids; give the documents other ids where they are read")
+    } end: {
+      for (name, value) in redaction.metrics { workspace.metric(name, Double(value)) }
     }
-    for (name, value) in redaction.metrics { workspace.metric(name, Double(value)) }
   }
 }
 

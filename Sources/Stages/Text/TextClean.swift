@@ -3,7 +3,7 @@ import ShardKit
 import TextKit
 
 /// Cleans the text of each document. Documents that become empty, or show signs of a wrong encoding, are dropped.
-public struct TextClean: SinglePhaseStage {
+public struct TextClean: PassingStage, SinglePhaseStage {
   public static let name = "text.clean"
   public static let revision = 5
   public static let summary =
@@ -12,6 +12,7 @@ public struct TextClean: SinglePhaseStage {
   static let cleaned = Output<Documents>("documents", "The documents with clean text.")
   public static let inputs = [documents.port]
   public static let outputs = [cleaned.port]
+  public static var passed: Input<Documents> { documents }
 
   private let options: Options
 
@@ -24,19 +25,17 @@ public struct TextClean: SinglePhaseStage {
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func pass(_ workspace: Workspace) throws -> DocumentPass {
     let lists = try PhraseLists.read(workspace.files("phrases"))
     var cleaner = TextCleaner(options.rules(boilerplate: lists))
-    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.cleaned)
-    var document = Document()
     var changed = 0
-    while try stream.next(&document) {
+    return DocumentPass { document in
       if let limit = options.maximumMojibakeFraction {
         let share = document.text.withUnsafeBufferPointer { Mojibake.share($0) }
         if share > limit {
           try workspace.drop(document, DropReason("mojibake", value: share, threshold: limit))
-          continue
+          return
         }
       }
       changed += cleaner.clean(&document.text) ? 1 : 0
@@ -47,10 +46,11 @@ public struct TextClean: SinglePhaseStage {
       } else {
         try output.write(document)
       }
-    }
-    workspace.metric("documents-changed", Double(changed))
-    for rule in CleaningRule.allCases where cleaner.counts[rule] > 0 {
-      workspace.metric("characters-\(rule.name)", Double(cleaner.counts[rule]))
+    } end: {
+      workspace.metric("documents-changed", Double(changed))
+      for rule in CleaningRule.allCases where cleaner.counts[rule] > 0 {
+        workspace.metric("characters-\(rule.name)", Double(cleaner.counts[rule]))
+      }
     }
   }
 }

@@ -1,0 +1,81 @@
+import ShardKit
+
+/// The end of a port in a task that hands documents on: begins a task of the reader for each file that would be written,
+/// and gives it the documents.
+final class PassLink {
+  private struct Open {
+    let workspace: Workspace
+    let pass: DocumentPass
+    let staging: String
+  }
+
+  private let reader: PassReader
+  private unowned let workspace: Workspace
+  private let port: String
+  private var open: Open?
+  /// What is handed over, with the memory of the one before.
+  private var document = Document()
+  private lazy var lines = DocumentLine()
+
+  init(_ reader: PassReader, of workspace: Workspace, port: String) {
+    self.reader = reader
+    self.workspace = workspace
+    self.port = port
+  }
+
+  /// Begins the reader's task on a file.
+  func begin(file name: String) throws {
+    let staging = PassRecord.folder(in: workspace.staging, port: port, name: name)
+    try FileSystem.makeDirectory(staging)
+    let own = Workspace(
+      task: reader.template, phase: reader.phase, staging: staging, state: [:],
+      memoryBytes: reader.template.memoryBytes, control: workspace.control, passes: reader.next)
+    guard let stage = reader.node.configured.stage(of: reader.phase) as? any PassingStage else {
+      fatalError("'\(reader.node.description.name)' takes no documents in memory")
+    }
+    open = Open(workspace: own, pass: try stage.pass(own), staging: staging)
+  }
+
+  /// Hands a document on, in the form in which a reader of the file would see it.
+  /// - Returns: whether a metadata key was repeated.
+  func take(_ written: borrowing Document) throws -> Bool {
+    let isRepeated = try document.take(over: written)
+    try pass()
+    return isRepeated
+  }
+
+  /// The same for a document's JSON line.
+  func take(line: UnsafeRawBufferPointer) throws {
+    try lines.read(line, into: &document)
+    try pass()
+  }
+
+  private func pass() throws {
+    guard let open else { fatalError("a document is handed on before its file has begun") }
+    open.workspace.ledger.input.add(bytes: document.text.count)
+    do { try open.pass.take(&document) } catch { throw named(error) }
+  }
+
+  /// Ends the task on the file and records it beside what the workspace stages.
+  func end() throws {
+    guard let open else { return }
+    self.open = nil
+    do {
+      try open.pass.end()
+      var manifest = try open.workspace.finish(fingerprint: reader.fingerprint)
+      manifest.limits = reader.node.configured.limits.deciding(manifest)
+      guard manifest.ledger.imbalance == 0 else { throw StageError.imbalance(manifest) }
+      try open.workspace.removeTemporaryDirectory()
+      try PassRecord(reader: reader.node.name, manifest: manifest).write(to: open.staging)
+    } catch { throw named(error) }
+  }
+
+  /// What failed did so in the reader's stage, not in the one whose task runs.
+  private func named(_ error: any Error) -> any Error {
+    guard var error = error as? StageError, ![.cancelled, .timedOut].contains(error.code),
+      !error.message.hasPrefix("in the same pass, ")
+    else { return error }
+    error.message = "in the same pass, stage '\(reader.node.name)': \(error.message)"
+    return error
+  }
+}
