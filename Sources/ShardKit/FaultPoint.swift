@@ -9,7 +9,8 @@ import Glibc
 public enum FaultPoint {
   /// The names reached by a run of stages; a crash test iterates over all of them.
   public static let names = [
-    "file.written", "file.renamed", "task.started", "task.checked", "task.files", "task.passed", "task.manifest", "task.committed",
+    "file.written", "file.renamed", "task.started", "task.checked", "task.files", "task.passed", "task.manifest",
+    "task.committed",
     "stage.sealed", "stage.committed",
   ]
 
