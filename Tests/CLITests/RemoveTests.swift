@@ -112,6 +112,30 @@ import Testing
     #expect(try holders(["f1/0"], bench) == [])
   }
 
+  /// Its traces lie beside the outputs of a pass too.
+  @Test func whatWentThroughAPassLeavesToo() throws {
+    let passes = Self.document.replacing(#""name": "corpus","#, with: #""name": "corpus", "passes": true,"#)
+      .replacing(
+        #""near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "clean" } }"#,
+        with: #""language": { "use": "filter.language", "inputs": { "documents": "clean" } }, "#
+          + #""near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "language" } }"#)
+    let own = "この一文は取り下げられる文書だけにある。"
+    let bench = try Workbench(passes, texts: [[Self.text(1) + own, Self.text(2)], [Self.text(4)], [Self.text(5)]])
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    #expect(try bench.shell("find .pipeline -path '*/.passed/*' -name record.json | wc -l").out != "0\n")
+    #expect(try holders([own], bench).count > 1)
+    let done = try json(bench, "f0/0", "--reason", "a request", "--yes")
+    #expect(done["proof"]?["gone"]?.bool == true)
+    #expect(try holders([own, "f0/0"], bench) == [])
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    #expect(try bench.run("run", "corpus.json", "--force").status == 0)
+    #expect(try json(bench, "--check")["proof"]?["gone"]?.bool == true)
+    #expect(try holders([own, "f0/0"], bench) == [])
+    let lineage = try JSONValue.parse(try bench.run("lineage", "corpus.json", "--json").out).value
+    let near = try #require(lineage["stages"]?.array?.first { $0["stage"]?.string == "near" })
+    #expect(near["made"]?["ledger"]?["input"]?["documents"] == 3)
+  }
+
   @Test func aPackedDocumentLeavesWithItsCopies() throws {
     let bench = try makeBench()
     try #require(try bench.run("run", "corpus.json").status == 0)

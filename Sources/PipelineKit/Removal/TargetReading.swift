@@ -29,9 +29,12 @@ struct TargetReading {
       if port == Workspace.dropsPort { continue }
       guard try repeats || holds("\(directory)/\(Workspace.idsPort)/\(sidecar.name)") else { continue }
       switch node.description.outputs.first(where: { $0.name == port })?.kind {
+      case .documents where manifest.files.contains { $0.isPassed && "\($0.port)/\($0.name)" == file }:
+        // Their texts were not kept here.
+        try readList(file, "\(directory)/\(Workspace.idsPort)/\(sidecar.name)", as: .document)
       case .documents: try readDocuments(file)
       case .mds: try readSamples(file)
-      default: try readList(file, "\(directory)/\(Workspace.idsPort)/\(sidecar.name)")
+      default: try readList(file, "\(directory)/\(Workspace.idsPort)/\(sidecar.name)", as: .listed)
       }
     }
     for file in manifest.files(of: Workspace.dropsPort) { try readDrops("\(Workspace.dropsPort)/\(file.name)") }
@@ -59,10 +62,10 @@ struct TargetReading {
     }
   }
 
-  private mutating func readList(_ file: String, _ sidecar: String) throws {
+  private mutating func readList(_ file: String, _ sidecar: String, as form: RemovalTargets.Form) throws {
     let mapped = try MappedFile(sidecar)
     for word in mapped.bytes.bindMemory(to: UInt64.self) {
-      for place in wanted.places(hash: UInt64(littleEndian: word)) { note(place, file, .listed) }
+      for place in wanted.places(hash: UInt64(littleEndian: word)) { note(place, file, form) }
     }
     withExtendedLifetime(mapped) {}
   }
