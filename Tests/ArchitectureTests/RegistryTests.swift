@@ -17,7 +17,7 @@ import Testing
         guard let match = line.firstMatch(of: declaration) else { continue }
         found += 1
         #expect(
-          registered.contains("StageDescription(\(match.1).self)"), "\(file.path): \(match.1) is not in Builtins.swift")
+          registered.contains(" \(match.1).self,"), "\(file.path): \(match.1) is not in Builtins.swift")
       }
     }
     #expect(found == stages.count)

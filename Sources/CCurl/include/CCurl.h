@@ -3,6 +3,25 @@
 
 #include <curl/curl.h>
 
+// libcurl is loaded by the first call of one of these, unless the program was linked to it (CCURL_LINKED). Without it, the
+// program ends with a message. Each is curl_NAME.
+
+CURL *ccurl_easy_init(void);
+void ccurl_easy_cleanup(CURL *handle);
+CURLcode ccurl_easy_perform(CURL *handle);
+void ccurl_easy_reset(CURL *handle);
+const char *ccurl_easy_strerror(CURLcode code);
+CURLcode ccurl_global_init(long flags);
+time_t ccurl_getdate(const char *text);
+void ccurl_free(void *value);
+struct curl_slist *ccurl_slist_append(struct curl_slist *list, const char *text);
+void ccurl_slist_free_all(struct curl_slist *list);
+CURLU *ccurl_url(void);
+void ccurl_url_cleanup(CURLU *handle);
+CURLUcode ccurl_url_get(CURLU *handle, CURLUPart what, char **part, unsigned int flags);
+CURLUcode ccurl_url_set(CURLU *handle, CURLUPart what, const char *part, unsigned int flags);
+const char *ccurl_url_strerror(CURLUcode code);
+
 // curl_easy_setopt and curl_easy_getinfo are variadic, and Swift cannot call them: one function per type.
 
 CURLcode ccurl_set_long(CURL *handle, CURLoption option, long value);

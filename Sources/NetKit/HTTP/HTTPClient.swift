@@ -44,7 +44,7 @@ public final class HTTPClient {
     politeness: Politeness = Politeness(Politeness.Rules(delaySeconds: 0, requestsAtOnce: 64)),
     isCancelled: @escaping () -> Bool = { false }, onRetry: @escaping (NetError, Double) -> Void = { _, _ in }
   ) throws(NetError) {
-    guard Self.isReady, let handle = curl_easy_init() else {
+    guard Self.isReady, let handle = ccurl_easy_init() else {
       throw NetError(.connection, "", "libcurl cannot be started")
     }
     guard options.contact.utf8.allSatisfy({ $0 >= 32 && $0 < 127 }) else {
@@ -57,9 +57,9 @@ public final class HTTPClient {
     self.onRetry = onRetry
   }
 
-  deinit { curl_easy_cleanup(UnsafeMutableRawPointer(handle)) }
+  deinit { ccurl_easy_cleanup(UnsafeMutableRawPointer(handle)) }
 
-  private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+  private static let isReady = ccurl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
   var userAgent: String { options.contact.isEmpty ? Self.product : "\(Self.product) (+\(options.contact))" }
 

@@ -60,7 +60,7 @@ public struct Retrying: Sendable {
   static func seconds(retryAfter value: String, now: Int) -> Double? {
     // A limit of years is as good as forever and does not overflow a clock.
     if let seconds = Int(value) { return seconds >= 0 ? Double(min(seconds, 100_000_000)) : nil }
-    let date = curl_getdate(value, nil)
+    let date = ccurl_getdate(value)
     return date < 0 ? nil : Double(min(max(0, date - now), 100_000_000))
   }
 }

@@ -79,7 +79,7 @@ final class Transfer {
     let context = Unmanaged.passUnretained(self).toOpaque()
     let code = set(callbacks, context)
     guard code == CURLE_OK else { return code }
-    return withoutPipeSignal { curl_easy_perform(UnsafeMutableRawPointer(handle)) }
+    return withoutPipeSignal { ccurl_easy_perform(UnsafeMutableRawPointer(handle)) }
   }
 
   private static func of(_ context: UnsafeMutableRawPointer?) -> Transfer {

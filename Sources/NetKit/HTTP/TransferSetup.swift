@@ -30,23 +30,23 @@ final class TransferSetup {
     }
     for field in headers.fields {
       // An empty value is written with a semicolon; a colon would remove the field.
-      list = curl_slist_append(list, field.value.isEmpty ? "\(field.name);" : "\(field.name): \(field.value)")
+      list = ccurl_slist_append(list, field.value.isEmpty ? "\(field.name);" : "\(field.name): \(field.value)")
     }
     // libcurl would wait one second for servers without support for it.
-    if headers["Expect"] == nil { list = curl_slist_append(list, "Expect:") }
-    if request.method == .post && headers["Content-Type"] == nil { list = curl_slist_append(list, "Content-Type:") }
+    if headers["Expect"] == nil { list = ccurl_slist_append(list, "Expect:") }
+    if request.method == .post && headers["Content-Type"] == nil { list = ccurl_slist_append(list, "Content-Type:") }
   }
 
   deinit {
-    curl_slist_free_all(list)
+    ccurl_slist_free_all(list)
     reason.deallocate()
   }
 
   func run(_ transfer: Transfer, on handle: OpaquePointer, stallRate: Int?) -> CURLcode {
     let curl = UnsafeMutableRawPointer(handle)
-    curl_easy_reset(curl)
+    ccurl_easy_reset(curl)
     // Credentials must not stay in the handle after the transfer.
-    defer { curl_easy_reset(curl) }
+    defer { ccurl_easy_reset(curl) }
     let code = transfer.perform(handle) { callbacks, context in
       let steps = [
         setConnection(curl, stallRate), setRequest(curl), setCredentials(curl),
@@ -180,6 +180,6 @@ final class TransferSetup {
   /// libcurl's message. It never contains credentials, or more of the URL than the host.
   private func text(_ code: CURLcode) -> String {
     let own = String(cString: reason)
-    return own.isEmpty ? String(cString: curl_easy_strerror(code)) : own
+    return own.isEmpty ? String(cString: ccurl_easy_strerror(code)) : own
   }
 }

@@ -97,28 +97,28 @@ private struct Parts: ~Copyable {
   private let handle: OpaquePointer
 
   init(_ text: String, base: WebURL?) throws(NetError) {
-    guard let handle = curl_url() else { fatalError("out of memory") }
+    guard let handle = ccurl_url() else { fatalError("out of memory") }
     self.handle = handle
     let flags = UInt32(CURLU_URLENCODE)
-    if let base { curl_url_set(handle, CURLUPART_URL, base.text, 0) }
-    let code = curl_url_set(handle, CURLUPART_URL, text, flags)
+    if let base { ccurl_url_set(handle, CURLUPART_URL, base.text, 0) }
+    let code = ccurl_url_set(handle, CURLUPART_URL, text, flags)
     guard code == CURLUE_OK else {
       // Invalid text may contain a password anywhere: it is not repeated, except for the scheme.
       if code == CURLUE_UNSUPPORTED_SCHEME, let colon = text.firstIndex(of: ":") {
         throw NetError(.address, "", "only http and https are supported, not \(text[..<colon])")
       }
-      let reason = String(cString: curl_url_strerror(code))
+      let reason = String(cString: ccurl_url_strerror(code))
       throw NetError(.address, "", "the URL is malformed (\(reason))", hint: "Write it as https://host/path.")
     }
-    curl_url_set(handle, CURLUPART_FRAGMENT, nil, 0)
+    ccurl_url_set(handle, CURLUPART_FRAGMENT, nil, 0)
   }
 
-  deinit { curl_url_cleanup(handle) }
+  deinit { ccurl_url_cleanup(handle) }
 
   func get(_ part: CURLUPart, _ flags: UInt32 = 0) -> String? {
     var value: UnsafeMutablePointer<CChar>?
-    guard curl_url_get(handle, part, &value, flags) == CURLUE_OK, let value else { return nil }
-    defer { curl_free(value) }
+    guard ccurl_url_get(handle, part, &value, flags) == CURLUE_OK, let value else { return nil }
+    defer { ccurl_free(value) }
     return String(cString: value)
   }
 }
