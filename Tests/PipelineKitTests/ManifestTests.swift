@@ -51,6 +51,42 @@ import Testing
     #expect(throws: JSONCodingError("fingerprint", "belongs to another identity")) { try NodeManifest(json: other) }
   }
 
+  /// As a database has them: read in two ways, of which one is for the form in which they are written.
+  @Test(arguments: ["n", "a/日本.jsonl", "quoted \"\\ name", "", "tab\t"])
+  func textIsReadAsTheValuesAre(_ name: String) throws {
+    let digests = (0..<3).map { Digester.digest([UInt8($0)]) }
+    let identity = NodeIdentity(
+      use: "u", revision: 2, options: ["files": .list([1, 2]), "x": "],\"files\":["], inputs: [],
+      files: digests.map { .init(option: "o", name: name, digest: $0) })
+    var task = task
+    task.metrics["b"] = nil
+    var node = NodeManifest(stage: "s", identity: identity, tasks: [task, task])
+    node.files += digests.map {
+      PublishedFile(port: "documents", name: name, bytes: 1 << 40, digest: $0, documents: 7, textBytes: 0)
+    }
+    let compact = node.json.text()
+    #expect(NodeManifest(text: compact)?.json == node.json)
+    #expect(NodeManifest(text: compact) == (try NodeManifest(json: JSONValue.parse(compact).value)))
+    #expect(NodeManifest(text: node.json.prettyText())?.json == node.json)
+    #expect(NodeIdentity(text: identity.json.text()) == identity)
+    #expect(identity.text == identity.json.text())
+    #expect(node.text() == Array(compact.utf8))
+    #expect(node.text(isPretty: true) == Array(node.json.prettyText().utf8))
+    (node.files, node.identity.files) = ([], [])
+    #expect(node.text(isPretty: true) == Array(node.json.prettyText().utf8))
+    for (old, new) in [
+      ("\"revision\":2", "\"revision\":3"), ("\"files\":[{\"port\"", "\"files\":[],\"files\":[{\"port\""),
+      ("\"documents\":7", "\"documents\":-7"), ("\"documents\":7", "\"documents\":07"),
+      ("\"bytes\":1099511627776", "\"bytes\":1099511627776000"), ("}],\"ledger\"", "},],\"ledger\""),
+      (digests[2].hex, digests[2].hex.uppercased()), ("\"tasks\":2", "\"tasks\":"),
+    ] {
+      #expect(NodeManifest(text: compact.replacing(old, with: new)) == nil, "\(new)")
+    }
+    for length in [0, 1, compact.utf8.count / 2, compact.utf8.count - 1] {
+      #expect(NodeManifest(text: String(decoding: compact.utf8.prefix(length), as: UTF8.self)) == nil)
+    }
+  }
+
   @Test func whatIsMissingIsAnError() throws {
     for (old, new, sentence) in [
       (#""format":1"#, #""format":2"#, "format: 2 is not a valid value"),

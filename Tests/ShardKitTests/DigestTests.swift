@@ -27,6 +27,29 @@ import Testing
     #expect(digest("a", "b") == digest("a", "b"))
   }
 
+  /// A field's bytes follow their count as eight bytes, whatever their number.
+  @Test(arguments: [0, 1, 1024, 1025, 5000])
+  func aFieldIsItsLengthAndItsBytes(_ count: Int) {
+    var digester = Digester()
+    digester.update(field: String(repeating: "f", count: count))
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: count >> ($0 * 8)) }
+    #expect(digester.finish() == Digester.digest(length + [UInt8](repeating: UInt8(ascii: "f"), count: count)))
+  }
+
+  @Test func aDigestIsTheFieldOfItsDigits() throws {
+    let digest = Digester.digest([1])
+    var (own, text) = (Digester(), Digester())
+    own.update(field: digest)
+    text.update(field: digest.hex)
+    #expect(own.finish() == text.finish())
+  }
+
+  @Test func digestsAreInTheOrderOfTheirDigits() {
+    let digests = (0..<200).map { Digester.digest([UInt8($0)]) }
+    #expect(digests.sorted().map(\.hex) == digests.map(\.hex).sorted())
+    #expect(digests.allSatisfy { Digest(hex: $0.hex) == $0 })
+  }
+
   @Test(arguments: ["", "ab", String(repeating: "A", count: 64), String(repeating: "g", count: 64)])
   func onlyLowerCaseHexadecimalIsADigest(_ text: String) { #expect(Digest(hex: text) == nil) }
 

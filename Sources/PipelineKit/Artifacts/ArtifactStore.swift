@@ -32,7 +32,7 @@ public struct ArtifactStore: Sendable {
     let folder = directory(of: manifest)
     try FileSystem.makeDirectory(folder)
     // An output without files is still an artifact that can be opened.
-    try FileSystem.write(Array(manifest.json.prettyText().utf8), to: folder + "/manifest.json")
+    try FileSystem.write(manifest.text(isPretty: true), to: folder + "/manifest.json")
     try FileSystem.removeTree(folder + "/.staging")
     try FileSystem.removeTree(folder + "/.state")
     try FileSystem.removeTree(folder + "/.fetched")
@@ -83,12 +83,14 @@ public struct ArtifactStore: Sendable {
 
   /// The first file that is missing or whose size differs from its manifest: a cheap check, made on every run.
   public func firstDamage(_ files: [PublishedFile], in folder: String) -> String? {
+    var ports: [(name: String, folder: OpenFolder)] = []
     for file in files {
-      guard let status = FileSystem.status("\(folder)/\(file.port)/\(file.name)") else {
-        return "its file \(file.port)/\(file.name) is missing"
-      }
-      if status.bytes != file.bytes {
-        return "its file \(file.port)/\(file.name) has \(status.bytes) bytes, but its manifest says \(file.bytes)"
+      let open = ports.first { $0.name == file.port }
+      let port = open?.folder ?? OpenFolder("\(folder)/\(file.port)")
+      if open == nil { ports.append((file.port, port)) }
+      guard let bytes = port.bytes(of: file.name) else { return "its file \(file.port)/\(file.name) is missing" }
+      if bytes != file.bytes {
+        return "its file \(file.port)/\(file.name) has \(bytes) bytes, but its manifest says \(file.bytes)"
       }
     }
     return nil

@@ -40,7 +40,7 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
     var digester = Digester()
     for file in files where file.port == port {
       digester.update(field: file.name)
-      digester.update(field: file.digest.hex)
+      digester.update(field: file.digest)
     }
     return digester.finish()
   }

@@ -107,7 +107,9 @@ final class Executor {
     schedule = Schedule(
       graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
       keepGoing: limits.keepGoing)
-    pool = try WorkerPool(threads: limits.jobs + limits.waitingThreads)
+    let waits = planner.selection.nodes.contains { !planner.graph.nodes[$0].description.waitingPhases.isEmpty }
+    // `Schedule.fit` reserves one.
+    pool = try WorkerPool(threads: limits.jobs + (waits ? limits.waitingThreads : min(1, limits.waitingThreads)))
     threads = ThreadExecutor(start: pool.entry)
     schedule.fit(threads: pool.count)
   }

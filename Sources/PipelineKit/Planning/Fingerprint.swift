@@ -43,7 +43,7 @@ public enum Fingerprint {
       digester.update(field: "role \(role.name) \(files.count)")
       for file in files {
         digester.update(field: file.name)
-        digester.update(field: file.digest.hex)
+        digester.update(field: file.digest)
       }
     }
     return digester.finish()

@@ -36,7 +36,8 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
       if let name = input.name { digester.update(field: "named \(name)") }
     }
     for file in files {
-      for field in ["file", file.option, file.name, file.digest.hex] { digester.update(field: field) }
+      for field in ["file", file.option, file.name] { digester.update(field: field) }
+      digester.update(field: file.digest)
     }
     if let removed { digester.update(field: "removed \(removed.digest.hex)") }
     return digester.finish()

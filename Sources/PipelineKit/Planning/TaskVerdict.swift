@@ -50,7 +50,7 @@ struct TaskIdentity: Codable, Equatable, Sendable {
       var digester = digesters[role.name] ?? Digester()
       for file in files {
         digester.update(field: file.name)
-        digester.update(field: file.digest.hex)
+        digester.update(field: file.digest)
       }
       digesters[role.name] = digester
     }

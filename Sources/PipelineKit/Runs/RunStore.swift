@@ -201,14 +201,15 @@ public final class RunStore: Sendable {
   static func node(_ row: Row) throws -> Node? {
     let fingerprint: String = try row.stored("fingerprint")
     let identity: String = try row.stored("identity")
-    let manifest: String? = try row.storedIfAny("manifest")
-    guard let digest = Digest(hex: fingerprint),
-      let parts = (try? JSONValue.parse(identity)).flatMap({ try? NodeIdentity(json: $0.value) })
+    let text: String? = try row.storedIfAny("manifest")
+    let manifest = text.flatMap(NodeManifest.init(text:))
+    // The manifest repeats it.
+    guard let digest = Digest(hex: fingerprint), let parts = manifest?.identity ?? NodeIdentity(text: identity)
     else { return nil }
     return Node(
       id: try row.stored("id"), stage: try row.stored("stage"), fingerprint: digest, identity: parts,
       run: try row.stored("run"), begun: try row.stored("begun"), sealed: try row.storedIfAny("sealed"),
-      manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { try? NodeManifest(json: $0.value) })
+      manifest: manifest)
   }
 
   /// The node of a stage with this fingerprint; nil if there is none.
@@ -250,14 +251,14 @@ public final class RunStore: Sendable {
       }
       try db.execute(
         sql: "INSERT INTO nodes (stage, fingerprint, identity, run, begun) VALUES (?, ?, ?, ?, ?)",
-        arguments: [stage, fingerprint, identity.json.text(), run, wallMilliseconds()])
+        arguments: [stage, fingerprint, identity.text, run, wallMilliseconds()])
       return db.lastInsertedRowID
     }
   }
 
   func sealNode(_ id: Int64, manifest: NodeManifest, pipeline: String) throws {
     let now = wallMilliseconds()
-    let text = manifest.json.text()
+    let text = String(decoding: manifest.text(), as: UTF8.self)
     try write {
       try $0.execute(
         sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?", arguments: [now, text, id])

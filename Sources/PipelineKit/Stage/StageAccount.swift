@@ -44,7 +44,7 @@ public struct StageAccount: Sendable {
   public var drops: [ArtifactFile] { files(of: Workspace.dropsPort) }
 
   /// As it is stored.
-  static func bytes(of manifest: NodeManifest) -> [UInt8] { Array(manifest.json.prettyText().utf8) }
+  static func bytes(of manifest: NodeManifest) -> [UInt8] { manifest.text(isPretty: true) }
 }
 
 extension Graph {

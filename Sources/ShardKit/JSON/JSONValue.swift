@@ -89,19 +89,20 @@ extension JSONValue {
   /// One line without spaces; with `sortedKeys`, equal values give equal bytes.
   public func text(sortedKeys: Bool = false) -> String {
     var out: [UInt8] = []
-    append(to: &out, sortedKeys: sortedKeys, indent: nil, depth: 0)
+    append(to: &out, sortedKeys: sortedKeys)
     return String(decoding: out, as: UTF8.self)
   }
 
   /// Indented by two spaces, with a final line end.
   public func prettyText() -> String {
     var out: [UInt8] = []
-    append(to: &out, sortedKeys: false, indent: 2, depth: 0)
+    append(to: &out, indent: 2)
     out.append(10)
     return String(decoding: out, as: UTF8.self)
   }
 
-  private func append(to out: inout [UInt8], sortedKeys: Bool, indent: Int?, depth: Int) {
+  /// Appends the value as `text` or, with an indentation, as `prettyText` writes it within a value of that depth.
+  public func append(to out: inout [UInt8], sortedKeys: Bool = false, indent: Int? = nil, depth: Int = 0) {
     func newline(_ depth: Int) {
       guard let indent else { return }
       out.append(10)
