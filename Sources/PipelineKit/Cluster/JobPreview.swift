@@ -48,7 +48,7 @@ public struct JobPreview {
       inputs[edge.input, default: []].append(
         WiredArtifact(stage: run.graph.nodes[edge.source].name, port: edge.output, files: files, name: edge.name))
     }
-    let context = NodeContext(inputs: inputs, base: run.graph.document.folder) { try run.store.digest($0) }
+    let context = NodeContext(inputs: inputs, base: run.graph.document.folder) { try run.store.digests($0) }
     guard let (phase, plans) = try firstTasks(node, context), isRemote(node, phase) else { return [] }
     let directory = run.store.artifacts.directory(stage: node.name, fingerprint: fingerprint)
     let sizing = JobSizing(profile: profile, store: run.store)

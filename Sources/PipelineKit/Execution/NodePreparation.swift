@@ -88,10 +88,12 @@ struct NodePreparation: Sendable {
   private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {
     // The node's fingerprint covers these contents, so its tasks must not read any others.
     let known = Set(progress.identity.files.map(\.digest))
-    var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { path in
-      let digest = try store.digest(path)
-      guard known.contains(digest) else { throw SourceCheck.changed(path, "while the stage was prepared") }
-      return digest
+    var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { paths in
+      let digests = try store.digests(paths)
+      for (path, digest) in zip(paths, digests) where !known.contains(digest) {
+        throw SourceCheck.changed(path, "while the stage was prepared")
+      }
+      return digests
     }
     context.outputs = progress.outputs
     context.accounts = planner.graph.accounts(of: node, manifests, store.artifacts)

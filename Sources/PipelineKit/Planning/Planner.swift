@@ -17,6 +17,9 @@ public protocol History {
   /// The content digest of an input file.
   /// - Throws: an error if the file cannot be read.
   func digest(_ path: String) throws -> Digest
+  /// The same of many files, in their order.
+  /// - Throws: an error if one of them cannot be read.
+  func digests(_ paths: [String]) throws -> [Digest]
   /// The salt of the store.
   /// - Throws: an error if it cannot be read.
   func salt() throws -> StoreSalt
@@ -28,6 +31,8 @@ public protocol History {
 extension History {
   public func salt() -> StoreSalt { StoreSalt() }
   public func removed(stage: String) -> RemovalList.Part? { nil }
+  /// - Throws: what `digest` throws.
+  public func digests(_ paths: [String]) throws -> [Digest] { try paths.map(digest) }
 }
 
 /// Decides what a run has to do, node by node: a pure function of graph, history and selection.
@@ -63,8 +68,9 @@ public struct Planner: Sendable {
   private func inputFiles(of node: Graph.Node, _ history: some History) throws -> [NodeIdentity.File] {
     var files: [NodeIdentity.File] = []
     for (option, paths, _) in node.configured.inputFiles {
-      for (path, name) in try paths.resolve(base: graph.document.folder) {
-        files.append(.init(option: option, name: name, digest: try history.digest(path)))
+      let found = try paths.resolve(base: graph.document.folder)
+      for (file, digest) in zip(found, try history.digests(found.map(\.path))) {
+        files.append(.init(option: option, name: file.name, digest: digest))
       }
     }
     return files

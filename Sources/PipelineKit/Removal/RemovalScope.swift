@@ -41,7 +41,7 @@ public struct RemovalScope: Sendable {
       if isWired {
         let context = NodeContext(
           inputs: graph.wired(index, manifests, store.artifacts), base: graph.document.folder
-        ) { try store.digest($0) }
+        ) { try store.digests($0) }
         try walk.run(context)
       }
       touched = walk.touched

@@ -56,4 +56,6 @@ final class StoreHistory: History {
   func removed(stage: String) throws -> RemovalList.Part? { try store.removals().part(of: stage) }
 
   func digest(_ path: String) throws -> Digest { try store.digest(path) }
+
+  func digests(_ paths: [String]) throws -> [Digest] { try store.digests(paths) }
 }

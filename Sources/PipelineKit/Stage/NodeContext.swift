@@ -9,15 +9,15 @@ public struct NodeContext: PlanningContext {
   /// Folder of the pipeline file, the base of relative paths.
   public var base: String
   public internal(set) var accounts: [StageAccount] = []
-  let digest: (String) throws -> Digest
+  let digests: ([String]) throws -> [Digest]
 
   public init(
     inputs: [String: [WiredArtifact]], base: String,
-    digest: @escaping (String) throws -> Digest = { try Digester.digest(file: $0) }
+    digests: @escaping ([String]) throws -> [Digest] = { try $0.map { try Digester.digest(file: $0) } }
   ) {
     self.inputs = inputs
     self.base = base
-    self.digest = digest
+    self.digests = digests
   }
 
   public func artifacts<K>(_ input: Input<K>) -> [WiredArtifact] {
@@ -29,13 +29,16 @@ public struct NodeContext: PlanningContext {
   public func files<K>(_ output: Output<K>) -> [ArtifactFile] { outputs[output.port.name] ?? [] }
 
   /// The files that an option names, with their digests.
-  /// - Throws: as `PlanningContext.files(_:)` does; `StageError` (`.options`) for a URL; what `digest` throws.
+  /// - Throws: as `PlanningContext.files(_:)` does; `StageError` (`.options`) for a URL; what `digests` throws.
   public func files(_ option: InputFiles) throws -> [ArtifactFile] {
-    try option.resolve(base: base).map { path, name in
-      // Taken before digesting, so that any later modification counts as a change.
-      let seen = FileSystem.status(path)
-      var file = ArtifactFile(path: path, name: name, bytes: seen?.bytes ?? 0, digest: try digest(path))
-      file.seen = seen
+    let paths = try option.resolve(base: base)
+    // Taken before digesting, so that any later modification counts as a change.
+    let seen = paths.map { FileSystem.status($0.path) }
+    let digests = try digests(paths.map(\.path))
+    return paths.indices.map { i in
+      var file = ArtifactFile(
+        path: paths[i].path, name: paths[i].name, bytes: seen[i]?.bytes ?? 0, digest: digests[i])
+      file.seen = seen[i]
       return file
     }
   }

@@ -168,7 +168,7 @@ public struct WhatIf {
     }
     var context = NodeContext(
       inputs: graph.wired(index, manifests, store.artifacts), base: graph.document.folder
-    ) { try store.digest($0) }
+    ) { try store.digests($0) }
     if let changeable {
       let own = try own(index, graph, manifests, history, changeable)
       for port in Set(own.files.map(\.port)) { context.outputs[port] = store.artifacts.files(own, port: port) }

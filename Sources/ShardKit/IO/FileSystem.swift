@@ -45,32 +45,40 @@ public enum FileSystem {
   public static func list(
     _ path: String, hidden: Bool = true, others: OtherNames = .refused
   ) throws(ShardError) -> [String] {
-    var names: [String] = []
-    for name in try self.names(in: path) where hidden || name.first != UInt8(ascii: ".") {
+    try entries(path, hidden: hidden, others: others).map(\.name)
+  }
+
+  /// The same, and of each whether the directory says that it is a regular file; what it does not say is to be asked.
+  private static func entries(
+    _ path: String, hidden: Bool, others: OtherNames
+  ) throws(ShardError) -> [(name: String, isFile: Bool)] {
+    guard let directory = opendir(path) else { throw error(path, "cannot be listed") }
+    defer { closedir(directory) }
+    var entries: [(name: String, isFile: Bool)] = []
+    for (name, isFile) in self.entries(in: directory).sorted(by: { $0.name.lexicographicallyPrecedes($1.name) })
+    where hidden || name.first != UInt8(ascii: ".") {
       let text = String(decoding: name, as: UTF8.self)
       if others != .repaired, !text.utf8.elementsEqual(name) {
         if others == .refused { throw noUTF8(path, text) }
         continue
       }
-      names.append(text)
+      entries.append((text, isFile))
     }
-    return names
+    return entries
   }
 
-  /// The same as bytes, which need not be UTF-8.
-  private static func names(in path: String) throws(ShardError) -> [[UInt8]] {
-    guard let directory = opendir(path) else { throw error(path, "cannot be listed") }
-    defer { closedir(directory) }
-    return names(in: directory).sorted { $0.lexicographicallyPrecedes($1) }
-  }
-
-  private static func names(in directory: OpaquePointer) -> [[UInt8]] {
-    var names: [[UInt8]] = []
+  /// The names as bytes, which need not be UTF-8.
+  private static func entries(in directory: OpaquePointer) -> [(name: [UInt8], isFile: Bool)] {
+    var entries: [(name: [UInt8], isFile: Bool)] = []
     while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-      if name != [UInt8(ascii: ".")], name != [UInt8(ascii: "."), UInt8(ascii: ".")] { names.append(name) }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { room in
+        Array(room.prefix(strnlen(room.baseAddress!.assumingMemoryBound(to: CChar.self), room.count)))
+      }
+      if name != [UInt8(ascii: ".")], name != [UInt8(ascii: "."), UInt8(ascii: ".")] {
+        entries.append((name, entry.pointee.d_type == UInt8(DT_REG)))
+      }
     }
-    return names
+    return entries
   }
 
   /// The error for a file name that is not valid text.
@@ -99,9 +107,9 @@ public enum FileSystem {
           .tooLarge, root, "it contains more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
           hint: "Check its folders for links that point to one another.")
       }
-      for name in try list(folder.isEmpty ? root : root + "/" + folder, hidden: false, others: others) {
+      for (name, isFile) in try entries(folder.isEmpty ? root : root + "/" + folder, hidden: false, others: others) {
         let relative = folder.isEmpty ? name : folder + "/" + name
-        guard isDirectory(root + "/" + relative) else {
+        guard !isFile, isDirectory(root + "/" + relative) else {
           out.append(relative)
           continue
         }
@@ -176,9 +184,9 @@ public enum FileSystem {
       return
     }
     guard let directory = opendir(name) else { throw error(shown, "cannot be listed") }
-    let names = names(in: directory)
+    let entries = entries(in: directory)
     closedir(directory)
-    for entry in names { try removeTree(path + [UInt8(ascii: "/")] + entry) }
+    for entry in entries { try removeTree(path + [UInt8(ascii: "/")] + entry.name) }
     guard rmdir(name) == 0 || errno == ENOENT else { throw error(shown, "cannot be removed") }
   }
 

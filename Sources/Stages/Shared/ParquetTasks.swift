@@ -56,7 +56,8 @@ extension TaskPlan {
 extension ParquetFile {
   /// Whether a name is that of a Parquet or Arrow file: used where the first bytes are not at hand.
   static func isNamed(_ name: String) -> Bool {
-    [".parquet", ".parq", ".pq", ".arrow", ".feather", ".ipc"].contains { name.lowercased().hasSuffix($0) }
+    let end = String(decoding: name.utf8.suffix(8), as: UTF8.self).lowercased()
+    return [".parquet", ".parq", ".pq", ".arrow", ".feather", ".ipc"].contains { end.hasSuffix($0) }
   }
 }
 
@@ -69,6 +70,7 @@ enum SavedDataset {
   static func files(_ files: [ArtifactFile]) throws -> [ArtifactFile] {
     let folders = Set(files.filter { $0.name.hasSuffix(".arrow") }.map { ExactText(ArchivePath.folder(of: $0.path)) })
     guard !folders.isEmpty else { return files }
+    let paths = Set(files.map { ExactText($0.path) })
     return try files.flatMap { file -> [ArtifactFile] in
       let folder = ArchivePath.folder(of: file.path)
       switch ArchivePath.lastPart(of: file.path) {
@@ -76,8 +78,8 @@ enum SavedDataset {
       case let name where descriptions.contains(name) && folders.contains { $0.text.utf8.starts(with: folder.utf8) }:
         return []
       default:
-        let isDescribed = files.contains { $0.path == folder + "/state.json" }
-        return file.name.hasSuffix(".arrow") && isDescribed ? [] : [file]
+        let isDescribed = file.name.hasSuffix(".arrow") && paths.contains(ExactText(folder + "/state.json"))
+        return isDescribed ? [] : [file]
       }
     }
   }
