@@ -50,6 +50,25 @@ private func diamond() throws -> Graph {
     #expect(s.next(now: 0) == nil, "d waits for both")
   }
 
+  /// So that a phase does not end with a large task that began last.
+  @Test func theLargestTasksAreHandedOutFirst() {
+    func order(jobs: Int, isRemote: Bool = false) -> [Int] {
+      var s = schedule(jobs: jobs)
+      _ = s.next(now: 0)
+      _ = s.prepared(
+        a, phase: 0, memory: [1, 1, 1, 1, 1], bytes: [5, 9, 1, 9, 7], kept: [4], isRemote: isRemote)
+      var order: [Int] = []
+      while case .task(_, _, let task) = s.next(now: 0) {
+        order.append(task)
+        if jobs == 1 { _ = s.finished(a, task: task) }
+      }
+      return order
+    }
+    #expect(order(jobs: 9) == [1, 3, 0, 2])
+    #expect(order(jobs: 1) == [0, 1, 2, 3], "one after another, in their order")
+    #expect(order(jobs: 9, isRemote: true) == [0, 1, 2, 3])
+  }
+
   @Test func jobsBoundWhatRuns() {
     var s = schedule(jobs: 2)
     _ = s.next(now: 0)

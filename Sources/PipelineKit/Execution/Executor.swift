@@ -55,9 +55,7 @@ final class Executor {
       self.prepared = prepared
       self.directory = directory
       let open = prepared.tasks.indices.filter { prepared.kept[$0] == nil }
-      totalBytes = open.reduce(0) { sum, i in
-        prepared.tasks[i].files.reduce(sum) { $0 + Int($1.contentBytes) }
-      }
+      totalBytes = open.reduce(0) { $0 + Int(prepared.tasks[$1].contentBytes) }
       done = prepared.kept
     }
   }
@@ -261,7 +259,8 @@ final class Executor {
       listen(.taskFinished(stage: graphNode.name, prepared.kept[task]!, milliseconds: 0))
     }
     let complete = schedule.prepared(
-      node, phase: number, memory: prepared.tasks.map(\.memoryBytes), kept: Set(prepared.kept.keys),
+      node, phase: number, memory: prepared.tasks.map(\.memoryBytes), bytes: prepared.tasks.map(\.contentBytes),
+      kept: Set(prepared.kept.keys),
       isRemote: executor(of: graphNode, phase: number) !== threads)
     if complete { try endPhase(node) }
   }

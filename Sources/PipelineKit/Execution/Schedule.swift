@@ -122,15 +122,22 @@ struct Schedule {
   /// Records the tasks of a phase. Returns true if none of them is open, so that the node can continue immediately.
   /// - Parameters:
   ///   - memory: each task's estimate.
+  ///   - bytes: how much each task reads. The largest are handed out first, so that a phase does not end with one that began
+  ///     last; with one job, and on other machines, tasks keep their order.
   ///   - kept: tasks finished by an earlier run.
   ///   - isRemote: whether they run on other machines.
-  mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>, isRemote: Bool = false) -> Bool {
+  mutating func prepared(
+    _ node: Int, phase: Int, memory: [Int], bytes: [Int64] = [], kept: Set<Int>, isRemote: Bool = false
+  ) -> Bool {
     running -= 1
     nodes[node].phase = phase
     nodes[node].isRemote = isRemote
     // Estimates larger than any machine count as the maximum.
     nodes[node].memory = memory.map { min(max(0, $0), 1 << 50) }
     nodes[node].queue = memory.indices.reversed().filter { !kept.contains($0) }
+    if mostJobs > 1, !isRemote, !bytes.isEmpty {
+      nodes[node].queue.sort { (bytes[$0], $1) < (bytes[$1], $0) }
+    }
     nodes[node].open = nodes[node].queue.count
     nodes[node].state = .running
     return nodes[node].open == 0

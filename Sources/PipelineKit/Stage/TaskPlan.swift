@@ -23,6 +23,8 @@ public struct TaskPlan: Equatable, Sendable {
 
   /// All files that the task reads, in the order of their roles.
   public var files: [ArtifactFile] { inputs.all }
+  /// How much it reads, as far as the sizes of its files tell.
+  var contentBytes: Int64 { inputs.byRole.reduce(0) { $1.files.reduce($0) { $0 + $1.contentBytes } } }
   /// A task starts only if the memory estimates of all running tasks fit the run's memory.
   public var memoryBytes: Int { resources.memoryBytes }
 
