@@ -13,7 +13,12 @@ import Testing
     var paths: [String] = []
     for i in 0..<4200 {
       paths.append("\(folder.path)/\(i)")
-      try FileSystem.write(Array("\(i % 7)".utf8), to: paths[i])
+      // Links, since each file that is written is synced.
+      if i < 7 {
+        try FileSystem.write(Array("\(i)".utf8), to: paths[i])
+      } else {
+        try FileSystem.link(paths[i % 7], to: paths[i])
+      }
     }
     paths += [paths[3], paths[0]]
     let wanted = paths.indices.map { i in
