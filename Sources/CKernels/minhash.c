@@ -30,87 +30,6 @@ pl_simd_level pl_simd_widest(void) {
   return asked && strcmp(asked, "avx2") == 0 && level > PL_SIMD_AVX2 ? PL_SIMD_AVX2 : level;
 }
 
-// ---- Folding --------------------------------------------------------------------------------------
-
-INLINE int continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
-
-// The scalar at `p` if it is well-formed and below U+10000 (surrogates are left to the table). Its length is stored in
-// `*step`; 0 if it is not.
-INLINE uint32_t basic_scalar(const uint8_t *p, size_t left, size_t *step) {
-  uint8_t lead = p[0];
-  *step = 0;
-  if (lead < 0x80) {
-    *step = 1;
-    return lead;
-  }
-  if ((lead & 0xF0) == 0xE0 && left >= 3 && continues(p[1]) && continues(p[2])) {
-    uint32_t scalar = (uint32_t)(lead & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
-    *step = scalar < 0x800 ? 0 : 3;
-    return scalar;
-  }
-  if (lead >= 0xC2 && lead < 0xE0 && left >= 2 && continues(p[1])) {
-    *step = 2;
-    return (uint32_t)(lead & 0x1F) << 6 | (p[1] & 0x3F);
-  }
-  return 0;
-}
-
-#if defined(__x86_64__)
-enum { wide_bytes = 28 };
-
-// Folds as many of the next eight scalars as are three bytes long and become one scalar other than a space, the usual
-// case in Japanese text. Reads `wide_bytes`, writes eight scalars, and returns how many of them count.
-AVX2 static inline size_t fold_eight(const uint8_t *utf8, const uint16_t *table, uint32_t *out) {
-  // The three bytes of a scalar, first byte highest, in 32 bits.
-  const __m256i places = _mm256_setr_epi8(2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1,  //
-                                          2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1);
-  __m128i low = _mm_loadu_si128((const __m128i *)utf8), high = _mm_loadu_si128((const __m128i *)(utf8 + 12));
-  __m256i bytes = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), places);
-  __m256i scalars = _mm256_or_si256(
-      _mm256_and_si256(_mm256_srli_epi32(bytes, 4), _mm256_set1_epi32(0xF000)),
-      _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi32(bytes, 2), _mm256_set1_epi32(0x0FC0)),
-                      _mm256_and_si256(bytes, _mm256_set1_epi32(0x003F))));
-  __m256i formed = _mm256_and_si256(
-      _mm256_cmpeq_epi32(_mm256_and_si256(bytes, _mm256_set1_epi32(0xF0C0C0)), _mm256_set1_epi32(0xE08080)),
-      _mm256_cmpgt_epi32(scalars, _mm256_set1_epi32(0x7FF)));
-  __m256i folded = _mm256_and_si256(_mm256_i32gather_epi32((const int *)table, scalars, 2), _mm256_set1_epi32(0xFFFF));
-  // Neither PL_FOLD_DROP nor PL_FOLD_SLOW nor a space: between 0x21 and 0xFFFE.
-  __m256i plain = _mm256_and_si256(_mm256_cmpgt_epi32(folded, _mm256_set1_epi32(' ')),
-                                   _mm256_cmpgt_epi32(_mm256_set1_epi32(PL_FOLD_SLOW), folded));
-  _mm256_storeu_si256((__m256i *)out, folded);
-  unsigned good = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_and_si256(formed, plain)));
-  return (size_t)__builtin_ctz(~good);
-}
-#endif
-
-INLINE size_t fold(int wide, const uint8_t *restrict utf8, size_t length, const uint16_t *restrict table,
-                   uint32_t *restrict out, size_t count, size_t *restrict consumed) {
-  size_t i = 0, o = count;
-  uint32_t last = o ? out[o - 1] : ' ';
-  while (i < length) {
-#if defined(__x86_64__)
-    if (wide && length - i >= wide_bytes) {
-      size_t folded = fold_eight(utf8 + i, table, out + o);
-      i += 3 * folded;
-      o += folded;
-      last = folded ? out[o - 1] : last;
-      if (folded == 8) continue;
-    }
-#endif
-    size_t step;
-    uint32_t scalar = basic_scalar(utf8 + i, length - i, &step);
-    uint16_t folded = table[scalar];
-    if (step == 0 || folded == PL_FOLD_SLOW) break;
-    out[o] = folded;
-    int kept = folded != PL_FOLD_DROP && !(folded == ' ' && last == ' ');
-    o += (size_t)kept;
-    last = kept ? folded : last;
-    i += step;
-  }
-  *consumed = i;
-  return o;
-}
-
 // ---- Shingles -------------------------------------------------------------------------------------
 
 INLINE uint64_t mixed(uint64_t x) {
@@ -238,22 +157,18 @@ INLINE void sketch(const uint64_t *hashes, size_t count, uint16_t *out, size_t l
 
 // ---- One copy per level ---------------------------------------------------------------------------
 
-#define COPIES(ATTRIBUTE, LEVEL, WIDE)                                                                             \
+#define COPIES(ATTRIBUTE, LEVEL)                                                                             \
   ATTRIBUTE static void hash_##LEVEL(const uint32_t *s, size_t runs, size_t width, uint64_t *out) {          \
     hash_any(s, runs, width, out);                                                                           \
-  }                                                                                                          \
-  ATTRIBUTE static size_t fold_##LEVEL(const uint8_t *utf8, size_t length, const uint16_t *table,            \
-                                       uint32_t *out, size_t count, size_t *consumed) {                      \
-    return fold(WIDE, utf8, length, table, out, count, consumed);                                                  \
   }                                                                                                          \
   ATTRIBUTE static void sketch_##LEVEL(const uint64_t *hashes, size_t count, uint16_t *out, size_t lanes) {  \
     sketch(hashes, count, out, lanes);                                                                       \
   }
 
-COPIES(, baseline, 0)
+COPIES(, baseline)
 #if defined(__x86_64__)
-COPIES(AVX2, avx2, 1)
-COPIES(AVX512, avx512, 1)
+COPIES(AVX2, avx2)
+COPIES(AVX512, avx512)
 #define DISPATCH(NAME, ...)                         \
   (level == PL_SIMD_AVX512 ? NAME##_avx512(__VA_ARGS__) \
    : level == PL_SIMD_AVX2 ? NAME##_avx2(__VA_ARGS__)   \
@@ -261,11 +176,6 @@ COPIES(AVX512, avx512, 1)
 #else
 #define DISPATCH(NAME, ...) NAME##_baseline(__VA_ARGS__)
 #endif
-
-size_t pl_fold(pl_simd_level level, const uint8_t *utf8, size_t length, const uint16_t *table, uint32_t *out,
-               size_t count, size_t *consumed) {
-  return DISPATCH(fold, utf8, length, table, out, count, consumed);
-}
 
 size_t pl_shingle_hashes(pl_simd_level level, const uint32_t *scalars, size_t count, size_t width, uint64_t *out) {
   if (count < width || width == 0) {

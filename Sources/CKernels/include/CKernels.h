@@ -21,6 +21,9 @@ size_t pl_json_escape(const uint8_t *_Nonnull bytes, size_t length, uint8_t *_No
 /// Index of the first byte that a JSON string must escape, or `length`.
 size_t pl_json_plain_prefix(const uint8_t *_Nonnull bytes, size_t length);
 
+/// The number of scalars in valid UTF-8: of bytes that are not continuation bytes.
+size_t pl_scalars(const uint8_t *_Nullable utf8, size_t length);
+
 /// From now on, an unreadable page of a mapped file (the file was truncated, or its disk fails) reads as zeros and is
 /// counted, instead of ending the process. Returns a slot to release before the file is unmapped; -1 if none is
 /// available.

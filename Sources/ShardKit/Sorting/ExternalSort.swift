@@ -24,12 +24,24 @@ public final class ExternalSorter<Record: SortableRecord> {
   private var spilled = 0
   private var runs: [String] = []
   private var made = 0
+  private let sortInMemory: Sort
+
+  /// Sorts records, with room for as many.
+  @usableFromInline
+  typealias Sort = (UnsafeMutableBufferPointer<Record>, UnsafeMutableBufferPointer<Record>) -> Void
 
   /// - Parameters:
   ///   - scratch: the path prefix of the run files; they are removed when the sorter is released.
   ///   - memoryBytes: the most that it holds at once; `leastBytes` if that is more.
-  public init(scratch: String, memoryBytes: Int) {
+  @inlinable
+  public convenience init(scratch: String, memoryBytes: Int) {
+    self.init(scratch: scratch, memoryBytes: memoryBytes) { sortRecords($0, $1) }
+  }
+
+  @usableFromInline
+  init(scratch: String, memoryBytes: Int, sort: @escaping Sort) {
     self.scratch = scratch
+    sortInMemory = sort
     limits = SortLimits(memoryBytes: max(Self.leastBytes, memoryBytes))
   }
 
@@ -77,7 +89,7 @@ public final class ExternalSorter<Record: SortableRecord> {
   private func sort() throws(ShardError) {
     guard count > 1 else { return }
     let spare = try PageBuffer<Record>(capacity: count, for: scratch, countedBy: use)
-    withExtendedLifetime(spare) { sortRecords(UnsafeMutableBufferPointer(rebasing: records[..<count]), spare.records) }
+    withExtendedLifetime(spare) { sortInMemory(UnsafeMutableBufferPointer(rebasing: records[..<count]), spare.records) }
   }
 
   private func releaseBuffer() {
@@ -92,7 +104,7 @@ public final class ExternalSorter<Record: SortableRecord> {
     defer { releaseBuffer() }
     guard !runs.isEmpty else {
       try sort()
-      for record in records[..<count] { try body(record) }
+      for place in 0..<count { try body(records[place]) }
       return
     }
     if count > 0 { try spill() }

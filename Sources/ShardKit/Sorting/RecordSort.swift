@@ -1,5 +1,6 @@
 /// Sorts in memory, with `spare` for as many records and nothing else: by the top 22 bits of the prefixes' range (two
-/// counting passes), then each small segment by comparison.
+/// counting passes), then each small segment by comparison. Compiled for each record: it is called from other modules.
+@inlinable
 func sortRecords<Record: SortableRecord>(
   _ records: UnsafeMutableBufferPointer<Record>, _ spare: UnsafeMutableBufferPointer<Record>
 ) {
@@ -13,8 +14,8 @@ func sortRecords<Record: SortableRecord>(
   let spanBits = 64 - (greatest - least).leadingZeroBitCount
   let shift = max(0, spanBits - 22)
   let other = UnsafeMutableBufferPointer(rebasing: spare[..<records.count])
-  count(records, into: other) { Int(truncatingIfNeeded: (($0.prefix - least) >> UInt64(shift)) & 0x7FF) }
-  count(other, into: records) { Int(truncatingIfNeeded: ($0.prefix - least) >> UInt64(shift + 11)) }
+  countRecords(records, into: other) { Int(truncatingIfNeeded: (($0.prefix - least) >> UInt64(shift)) & 0x7FF) }
+  countRecords(other, into: records) { Int(truncatingIfNeeded: ($0.prefix - least) >> UInt64(shift + 11)) }
   var start = 0
   while start < records.count {
     let digits = (records[start].prefix - least) >> UInt64(shift)
@@ -26,7 +27,8 @@ func sortRecords<Record: SortableRecord>(
 }
 
 /// One stable counting pass by an 11-bit digit.
-private func count<Record: SortableRecord>(
+@inlinable
+func countRecords<Record: SortableRecord>(
   _ source: UnsafeMutableBufferPointer<Record>, into target: UnsafeMutableBufferPointer<Record>,
   by digit: (Record) -> Int
 ) {
@@ -44,7 +46,8 @@ private func count<Record: SortableRecord>(
 }
 
 /// Sorts by comparison: parts of 16 by insertion, then merged between the two buffers. The library's sort would allocate.
-private func mergeSort<Record: SortableRecord>(
+@inlinable
+func mergeSort<Record: SortableRecord>(
   _ segment: Slice<UnsafeMutableBufferPointer<Record>>, _ spare: UnsafeMutableBufferPointer<Record>
 ) {
   let records = UnsafeMutableBufferPointer(rebasing: segment)
@@ -55,7 +58,8 @@ private func mergeSort<Record: SortableRecord>(
   var (source, target) = (records, UnsafeMutableBufferPointer(rebasing: spare[..<records.count]))
   while width < records.count {
     for start in stride(from: 0, to: records.count, by: 2 * width) {
-      merge(source, start, min(start + width, records.count), min(start + 2 * width, records.count), into: target)
+      mergeRecords(
+        source, start, min(start + width, records.count), min(start + 2 * width, records.count), into: target)
     }
     swap(&source, &target)
     width *= 2
@@ -63,7 +67,8 @@ private func mergeSort<Record: SortableRecord>(
   if source.baseAddress != records.baseAddress { _ = records.update(fromContentsOf: source) }
 }
 
-private func insertionSort<Record: SortableRecord>(
+@inlinable
+func insertionSort<Record: SortableRecord>(
   _ records: UnsafeMutableBufferPointer<Record>, _ start: Int, _ end: Int
 ) {
   for next in stride(from: start + 1, to: end, by: 1) {
@@ -77,7 +82,8 @@ private func insertionSort<Record: SortableRecord>(
   }
 }
 
-private func merge<Record: SortableRecord>(
+@inlinable
+func mergeRecords<Record: SortableRecord>(
   _ source: UnsafeMutableBufferPointer<Record>, _ start: Int, _ middle: Int, _ end: Int,
   into target: UnsafeMutableBufferPointer<Record>
 ) {

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TextKit
 
 /// A document's domain, amount and position in the sampling order.
 final class MixMeasure {
@@ -75,11 +76,7 @@ final class MixMeasure {
 
   /// The number of Unicode scalars in valid UTF-8: bytes that are not continuation bytes.
   static func characters(_ text: [UInt8]) -> Int {
-    text.withUnsafeBufferPointer { bytes in
-      var count = 0
-      for byte in bytes { count &+= byte & 0xC0 == 0x80 ? 0 : 1 }
-      return count
-    }
+    text.withUnsafeBufferPointer { UTF8Scanning.scalarCount($0) }
   }
 
   /// A document's position in its domain: by hash with the seed, then by hash without.

@@ -1,3 +1,5 @@
+import CKernels
+
 /// UTF-8 processing in place: decoding, counting, validation. Malformed bytes never trap.
 public enum UTF8Scanning {
   /// The result of `scalar(at:)` for invalid UTF-8; one above the last scalar, so that tables have an entry for it.
@@ -51,11 +53,7 @@ public enum UTF8Scanning {
   }
 
   /// The number of scalars in valid UTF-8: the bytes that are not continuation bytes.
-  public static func scalarCount(_ text: UnsafeBufferPointer<UInt8>) -> Int {
-    var count = 0
-    for byte in text { count &+= byte & 0xC0 != 0x80 ? 1 : 0 }
-    return count
-  }
+  public static func scalarCount(_ text: UnsafeBufferPointer<UInt8>) -> Int { pl_scalars(text.baseAddress, text.count) }
 
   /// The length of the longest valid prefix: `text.count` if all is valid.
   public static func validPrefix(_ text: UnsafeBufferPointer<UInt8>) -> Int {

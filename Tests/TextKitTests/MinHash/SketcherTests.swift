@@ -1,4 +1,5 @@
 import CKernels
+import TestKit
 import Testing
 
 @testable import TextKit
@@ -56,6 +57,19 @@ func shingleSet(_ text: String) -> [UInt64] {
     var repeated: [UInt64] = [5, 1, 5, 3, 1]
     let distinct = repeated.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
     #expect(Array(repeated[..<distinct]) == [1, 3, 5])
+  }
+
+  /// Evenly spread, in one bucket, and few that repeat.
+  @Test(arguments: [65, 1000, 70_000]) func setsAreSorted(count: Int) {
+    var generator = SplitMix(seed: UInt64(count))
+    let spread = (0..<count).map { _ in generator.next() }
+    let near = spread.map { 1 << 63 | $0 >> 40 }
+    let few = spread.map { spread[Int($0 % 7)] }
+    for hashes in [spread, near, few] {
+      var sorted = hashes
+      let distinct = sorted.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
+      #expect(Array(sorted[..<distinct]) == Set(hashes).sorted())
+    }
   }
 }
 
