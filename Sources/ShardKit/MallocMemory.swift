@@ -18,6 +18,9 @@ public enum FreedMemory {
       last = now
       return true
     }
-    if isDue { pl_return_freed_memory() }
+    if isDue {
+      ShardBuffer.releaseIdle()
+      pl_return_freed_memory()
+    }
   }
 }

@@ -41,6 +41,11 @@ void pl_use_one_arena(void);
 /// Gives mapped pages another length, elsewhere if need be, without copying them. NULL on failure, as errno says.
 void *_Nullable pl_resize_pages(void *_Nonnull start, size_t length, size_t wanted);
 
+/// From now on, what is written to the file goes past the page cache: whole pages, at multiples of their size, in memory
+/// too. Returns 0, and changes nothing, unless the file system is one of local disks that does this well (ext4, XFS).
+int pl_begin_direct(int descriptor);
+void pl_end_direct(int descriptor);
+
 /// Processors that this process may use; all of the machine's unless it was given some of them.
 int pl_processors(void);
 

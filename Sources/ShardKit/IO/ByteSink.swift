@@ -85,8 +85,10 @@ public final class FileSink: ByteSink {
   }
 
   private func put(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
-    digester.update(bytes)
-    var rest = bytes
+    let direct = DirectWriting.write(bytes, to: descriptor, at: self.bytes - Int64(bytes.count)) {
+      digester.update(bytes)
+    }
+    var rest = UnsafeRawBufferPointer(rebasing: bytes[direct...])
     while !rest.isEmpty {
       let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
       if count < 0 {

@@ -25,6 +25,9 @@ public final class MDSShardWriter {
     body = ShardBuffer(capacity: capacity, room: 8 + schema.config.count + capacity / 256)
   }
 
+  /// Frees the memory that is kept for the next shards: there are none for now.
+  public static func releaseMemory() { ShardBuffer.releaseIdle() }
+
   /// Samples of the open shard.
   public var samples: Int { ends.count }
 

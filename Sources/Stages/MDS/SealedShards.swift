@@ -74,6 +74,7 @@ enum MDSIndexing {
     _ entries: Output<Intermediate> = MDSWrite.entries,
     into dataSet: Output<MDS> = MDSWrite.dataSet
   ) throws {
+    MDSShardWriter.releaseMemory()
     let files = Dictionary(uniqueKeysWithValues: workspace.files(sealed).map { ($0.name, $0) })
     let described = workspace.files(entries)
     let ids = Dictionary(uniqueKeysWithValues: described.map { ($0.name, $0) })

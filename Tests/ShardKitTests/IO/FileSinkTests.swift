@@ -24,6 +24,19 @@ import Testing
     #expect(names == ["f"])
   }
 
+  /// Large blocks go past the page cache where the file system offers that, whatever comes before and after them.
+  @Test(arguments: [(0, 9 << 20), (4096, (8 << 20) + 1), (17, 9 << 20), (0, (9 << 20) + 4095)])
+  func largeBlocks(before: Int, size: Int) throws {
+    let bytes = sampleBytes(before + size + 100)
+    let sink = try FileSink(folder + "/f")
+    try sink.write(Array(bytes[..<before]))
+    try sink.write(Array(bytes[before..<(before + size)]))
+    try sink.write(Array(bytes[(before + size)...]))
+    try sink.commit()
+    #expect(try FileSystem.read(folder + "/f") == bytes)
+    #expect(sink.bytes == bytes.count && sink.digest == Digester.digest(bytes))
+  }
+
   /// Until `commit` the name shows what was there before.
   @Test func aFileAppearsWholeOrNotAtAll() throws {
     try FileSystem.write(Array("old".utf8), to: folder + "/f")
