@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bunzip.h"
 #include "deflate_size.h"
 #include "minhash.h"
 #include "vectors.h"

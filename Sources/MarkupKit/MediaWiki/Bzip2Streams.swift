@@ -4,7 +4,7 @@ public import ShardKit
 ///
 /// libbz2 hands out a block before it knows the block's checksum. Streams of the usual size (100 pages) are therefore
 /// decoded whole before any of their bytes is used; larger ones, such as a dump in one stream, are passed on as they come.
-public final class Bzip2Streams: ByteSource {
+public final class Bzip2Streams: ByteSource, PartlyDamagedSource {
   /// Compressed bytes up to which a stream is decoded whole.
   static let wholeStreamBytes: Int64 = 4 << 20
   static let longestWholeBytes = 64 << 20

@@ -1,11 +1,13 @@
-/// A part of a dump that one task reads: a byte range of plain XML, a run of bzip2 streams, or a whole file.
+/// A part of a dump that one task reads: a byte range of plain XML, a run of bzip2 streams or of blocks, or a whole file.
 ///
-/// Plain XML is cut before a `<page>`; a multistream dump between streams. A dump that is one compressed stream cannot
-/// be cut. Partitions of a dump follow one another without gaps, so reading them in order is reading the dump.
+/// Plain XML is cut before a `<page>`; a multistream dump between streams; one with large bzip2 streams between their
+/// blocks, where a part has the pages that begin in its blocks. Another dump that is one compressed stream cannot be cut.
+/// Partitions of a dump follow one another without gaps, so reading them in order is reading the dump.
 public struct WikiDumpPartition: Equatable, Sendable {
-  public enum Form: String, Sendable { case whole, plain, streams }
+  public enum Form: String, Sendable { case whole, plain, streams, blocks }
 
   public var form: Form
+  /// In bytes; of blocks in bits, as they begin anywhere. The first block's is 0.
   public var start: Int64
   public var end: Int64
   /// Where each bzip2 stream starts; for `streams` alone.

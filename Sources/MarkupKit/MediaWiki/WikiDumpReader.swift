@@ -1,6 +1,12 @@
 import Glibc
 public import ShardKit
 
+/// A source that can be read on behind a place that it cannot read.
+protocol PartlyDamagedSource: ByteSource {
+  /// Leaves what failed. False where nothing follows it.
+  func skipDamaged() throws(ShardError) -> Bool
+}
+
 /// Reads a MediaWiki export, or a run of its `<page>` elements, page by page.
 ///
 /// A fault of the XML or of a compressed stream costs the page that it is in: reading resumes at the next `<page>`.
@@ -59,7 +65,7 @@ public final class WikiDumpReader {
       count = try source.read(into: block)
     } catch {
       if error.code != .truncated, error.code != .malformed { throw error }
-      let goesOn = (source as? Bzip2Streams)?.skipDamaged() ?? false
+      let goesOn = try (source as? any PartlyDamagedSource)?.skipDamaged() ?? false
       addDamage(goesOn || error.code == .malformed ? .damaged : .truncated, error.description)
       isSearching = true
       return goesOn ? () : finish()

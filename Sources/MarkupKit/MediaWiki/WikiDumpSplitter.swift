@@ -19,7 +19,8 @@ public struct WikiDumpSplitter {
     case .none: return try plain(path, bytes)
     case .bzip2:
       let streams = try index.map { try WikiDumpIndex.streams($0, dump: path, bytes) } ?? scan(path)
-      return try grouped(streams, path, bytes)
+      let areLarge = bytes > 2 * blockBytes * Int64(streams.count)
+      return areLarge ? try blocks(path, bytes) : try grouped(streams, path, bytes)
     case .zstd, .gzip, .xz, .lz4: return [WikiDumpPartition(form: .whole, start: 0, end: bytes, isLast: true)]
     }
   }
@@ -86,6 +87,18 @@ public struct WikiDumpSplitter {
       kept = min(filled, pattern.count - 1)
       memmove(block.baseAddress!, block.baseAddress! + filled - kept, kept)
       position += Int64(filled - kept)
+    }
+  }
+
+  /// Compressed bytes of a run of blocks. Each task reads one block more than its own, so that its share is not too small.
+  private var blockBytes: Int64 { max(1, 2 * partitionBytes / Self.bzip2Ratio) }
+
+  private func blocks(_ path: String, _ bytes: Int64) throws -> [WikiDumpPartition] {
+    var cuts: [Int64] = [0]
+    for place in try Bzip2Blocks.places(path) where place - cuts.last! >= 8 * blockBytes { cuts.append(place) }
+    return cuts.indices.map {
+      let isLast = $0 == cuts.count - 1
+      return WikiDumpPartition(form: .blocks, start: cuts[$0], end: isLast ? 8 * bytes : cuts[$0 + 1], isLast: isLast)
     }
   }
 

@@ -52,7 +52,7 @@ public struct WikipediaExtract: Stage {
   }
 
   public static let name = "wikipedia.extract"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
   static let download = Input<Files>(
     "dump", "A dump and its index as wikipedia.download fetches them.", required: false)
@@ -84,11 +84,12 @@ public struct WikipediaExtract: Stage {
     var plans: [TaskPlan] = []
     for (dump, list) in zip(dumps, lists) {
       let text = String(decoding: try FileSystem.read(list.path), as: UTF8.self)
-      for line in text.split(separator: "\n") {
+      for line in text.split(separator: "\n").map({ String($0) }) {
+        let decoding = WikiDumpPartition(line: line)?.form == .blocks ? Bzip2Blocks.memoryBytes : 0
         plans.append(
           try TaskPlan(
-            key: TaskPlan.padded(plans.count), inputs: [.main: [dump]], payload: String(line),
-            memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20)))
+            key: TaskPlan.padded(plans.count), inputs: [.main: [dump]], payload: line,
+            memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20) + decoding))
       }
     }
     return plans

@@ -47,6 +47,7 @@ final class WikipediaExtractTask {
     case .whole: try openSource(path)
     case .plain: try FileSource(path, offset: partition.start, length: partition.end - partition.start)
     case .streams: Bzip2Streams(path, partition)
+    case .blocks: try WikiDumpBlocks(path, partition)
     }
   }
 

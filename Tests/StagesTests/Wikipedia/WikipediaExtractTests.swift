@@ -111,6 +111,28 @@ import Testing
     #expect(try extract("jawiki.xml", [small], backwards: true).digests == forwards.digests)
   }
 
+  /// Blocks end anywhere: in texts, in tags, between pages; pages may be longer than blocks.
+  @Test func oneStreamIsCutBetweenItsBlocks() throws {
+    var generator = SplitMix(seed: 11)
+    var xml = "<mediawiki><siteinfo><dbname>jawiki</dbname></siteinfo>\n"
+    for number in 0..<700 {
+      let length = number % 100 == 7 ? 60_000 : Int(generator.next() % 700)
+      let letters = (0..<length).map { _ in String(Unicode.Scalar(UInt32(0x4E00 + generator.next() % 20_000))!) }
+      xml += "<page><title>\(number)</title><ns>0</ns><id>\(number)</id><revision><id>1</id><text>本文。"
+      xml += letters.joined() + "。</text></revision></page>\n"
+    }
+    let plain = try TemporaryDump(Array((xml + "</mediawiki>\n").utf8))
+    #expect(system("bzip2 -k1 \(plain.path)") == 0)
+    let options = [JSONMember("minimumBytes", .integer(1))]
+    let whole = try extract(plain.path, options).documents()
+    #expect(whole.count == 700)
+    let cut = try extract(plain.path + ".bz2", options + [JSONMember("partitionBytes", .integer(1024))])
+    #expect(cut.manifests.count > 20 && cut.warnings == [:])
+    #expect(try cut.documents() == whole)
+    let larger = try extract(plain.path + ".bz2", options + [JSONMember("partitionBytes", .integer(1 << 20))])
+    #expect(try larger.documents() == whole)
+  }
+
   @Test func streamsThatCutPagesAreNotCutApart() throws {
     let bytes = try FileSystem.read(Self.fixtures + "/jawiki.xml")
     let directory = temporaryDirectory()
