@@ -6,6 +6,7 @@
 
 #include "bunzip.h"
 #include "deflate_size.h"
+#include "grams.h"
 #include "minhash.h"
 #include "vectors.h"
 

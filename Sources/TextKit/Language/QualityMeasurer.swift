@@ -1,6 +1,6 @@
 /// Measures texts one after another. Each family of measures is computed when one of them is first requested.
 ///
-/// Not thread-safe. Linear in the text; uses about 30 bytes of memory per character.
+/// Not thread-safe. Linear in the text; uses about 40 bytes of memory per character.
 public final class QualityMeasurer {
   public struct Phrases: Sendable {
     public var ads: PhraseMatcher
@@ -27,8 +27,11 @@ public final class QualityMeasurer {
   private var bytes = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
   private var characterCensus: CharacterCensus?
   private var lineCensus: LineCensus?
-  private var grams: [GramCensus.Counts]?
+  /// What the census has loaded.
+  private var grams = Grams.none
   private var ng: (matches: Int, characters: Int)?
+
+  private enum Grams { case none, characters, words }
 
   /// - Parameters:
   ///   - countsOccurrences: how the duplicate n-gram measures count.
@@ -45,7 +48,7 @@ public final class QualityMeasurer {
     text.load(utf8)
     characterCensus = nil
     lineCensus = nil
-    grams = nil
+    grams = .none
     ng = nil
     defer { bytes = UnsafeBufferPointer(start: nil, count: 0) }
     return try body()
@@ -122,24 +125,32 @@ public final class QualityMeasurer {
   }
 
   private func gramValue(_ measure: QualityMeasure) -> Double {
-    let counts = grams ?? gramCensus.count(text.scalars, text.count, longest: 10, frequentLength: 5)
-    grams = counts
+    if grams != .characters {
+      gramCensus.load(text.scalars, text.count)
+      grams = .characters
+    }
     return switch measure {
-    case .top2Gram: Self.share(counts[2].top, counts[2].total)
-    case .top3Gram: Self.share(counts[3].top, counts[3].total)
-    case .top4Gram: Self.share(counts[4].top, counts[4].total)
-    case .duplicate5Gram: duplicates(counts[5])
-    case .duplicate6Gram: duplicates(counts[6])
-    case .duplicate7Gram: duplicates(counts[7])
-    case .duplicate8Gram: duplicates(counts[8])
-    case .duplicate9Gram: duplicates(counts[9])
-    case .duplicate10Gram: duplicates(counts[10])
-    default: Self.share(counts[5].frequentTotal, counts[5].total)
+    case .top2Gram: top(2)
+    case .top3Gram: top(3)
+    case .top4Gram: top(4)
+    case .duplicate5Gram: duplicates(5)
+    case .duplicate6Gram: duplicates(6)
+    case .duplicate7Gram: duplicates(7)
+    case .duplicate8Gram: duplicates(8)
+    case .duplicate9Gram: duplicates(9)
+    case .duplicate10Gram: duplicates(10)
+    default: Self.share(gramCensus.frequentTotal(5), gramCensus[5].total)
     }
   }
 
-  private func duplicates(_ counts: GramCensus.Counts) -> Double {
-    countsOccurrences
+  private func top(_ length: Int) -> Double {
+    let counts = gramCensus[length]
+    return Self.share(counts.top, counts.total)
+  }
+
+  private func duplicates(_ length: Int) -> Double {
+    let counts = gramCensus[length]
+    return countsOccurrences
       ? Self.share(counts.repeatedTotal, counts.total) : Self.share(counts.repeatedDistinct, counts.distinct)
   }
 
@@ -152,10 +163,12 @@ public final class QualityMeasurer {
 
   private func repeatedWords() -> Double {
     WordRuns.numbers(text, &counter, into: &words)
-    let counts = words.withUnsafeBufferPointer { buffer in
-      buffer.baseAddress.map { gramCensus.count($0, buffer.count, longest: 7)[7] }
+    words.withUnsafeBufferPointer { words in
+      if let first = words.baseAddress { gramCensus.load(first, words.count) }
     }
-    return counts.map { Self.share($0.repeatedTotal, $0.total) } ?? 0
+    grams = .words
+    let counts = gramCensus[7]
+    return words.isEmpty ? 0 : Self.share(counts.repeatedTotal, counts.total)
   }
 
   private static func share(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }

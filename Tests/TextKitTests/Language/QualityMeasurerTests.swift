@@ -1,6 +1,8 @@
-import TextKit
+import CKernels
 import TestKit
 import Testing
+
+@testable import TextKit
 
 @Suite struct QualityMeasurerTests {
   let measurer = QualityMeasurer(
@@ -55,7 +57,7 @@ import Testing
   }
 
   /// Counted in the plain way, with dictionaries.
-  static func counts(_ text: [UInt32], _ n: Int) -> GramCensus.Counts {
+  static func counts(_ text: [UInt32], _ n: Int) -> (GramCensus.Counts, frequent: Int) {
     var table: [[UInt32]: Int] = [:]
     for i in 0..<max(0, text.count - n + 1) { table[Array(text[i..<i + n]), default: 0] += 1 }
     var counts = GramCensus.Counts()
@@ -65,24 +67,48 @@ import Testing
     counts.repeatedTotal = table.values.filter { $0 > 1 }.reduce(0, +)
     counts.top = table.values.max() ?? 0
     let limit = min(Int(Double(table.count).squareRoot()), counts.repeatedDistinct)
-    if n == 5 { counts.frequentTotal = table.values.sorted(by: >).prefix(limit).reduce(0, +) }
-    return counts
+    return (counts, table.values.sorted(by: >).prefix(limit).reduce(0, +))
   }
 
-  @Test func gramsEqualAPlainCount() {
+  @Test(arguments: levels) func gramsEqualAPlainCount(level: pl_simd_level) {
     var random = SplitMix(seed: 7)
-    let census = GramCensus()
+    let census = GramCensus(level: level)
     for round in 0..<300 {
       let alphabet = UInt32(round % 9 + 1)
       let text = (0..<Int.random(in: 0..<200, using: &random)).map { _ in
         UInt32.random(in: 0..<alphabet, using: &random)
       }
-      let counted = text.withUnsafeBufferPointer { buffer in
-        buffer.baseAddress.map { census.count($0, buffer.count, longest: 10, frequentLength: 5) }
-      }
-      guard let counted else { continue }
-      for n in 2...10 { #expect(counted[n] == Self.counts(text, n), "\(n)-grams of \(text)") }
+      check(census, text)
     }
+  }
+
+  private func check(_ census: GramCensus, _ text: [UInt32]) {
+    census.load(text + [0], text.count)
+    for n in 1...10 {
+      let (counts, frequent) = Self.counts(text, n)
+      #expect(census[n] == counts, "\(n)-grams of \(text.prefix(200))")
+      if n <= 5 { #expect(census.frequentTotal(n) == frequent, "\(n)-grams of \(text.prefix(200))") }
+    }
+  }
+
+  /// Runs of one symbol across blocks, passages far apart, and symbols of every plane.
+  @Test(arguments: levels) func longGramsEqualAPlainCount(level: pl_simd_level) {
+    var random = SplitMix(seed: 11)
+    let census = GramCensus(level: level)
+    for length in [63, 64, 65, 127, 128, 129, 200, 1000, 3000] {
+      check(census, Array(repeating: 0x3042, count: length))
+      check(census, (0..<length).map { UInt32($0 % 7) })
+      let text = (0..<length).map { _ in UInt32.random(in: 0...UTF8Scanning.malformed, using: &random) }
+      check(census, text + text.reversed() + text.prefix(length / 2) + text)
+    }
+  }
+
+  /// More different symbols than 16 bits can number.
+  @Test func gramsOfAHugeAlphabetEqualAPlainCount() {
+    let census = GramCensus()
+    let text = (0..<70_000).map { UInt32($0) } + (0..<300).map { UInt32($0 % 90) }
+    check(census, text)
+    check(census, [1, 2, 1, 2])
   }
 
   @Test func gramSharesAreThoseOfTheFormula() {
