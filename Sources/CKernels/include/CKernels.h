@@ -8,6 +8,7 @@
 #include "deflate_size.h"
 #include "grams.h"
 #include "minhash.h"
+#include "scanning.h"
 #include "vectors.h"
 
 uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);

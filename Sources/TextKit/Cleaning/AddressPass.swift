@@ -1,3 +1,5 @@
+import CKernels
+
 /// Finds web and mail addresses in one pass over the text as written.
 ///
 /// It runs before NFKC, which would turn `，Ｂ` after an address into `,B`, so that it would look like part of the
@@ -20,25 +22,14 @@ struct AddressPass {
   /// Returns whether the text contained addresses; if not, nothing is written.
   mutating func find() -> Bool {
     guard let bytes = text.baseAddress, rules.urls != .keep || rules.emails != .keep else { return false }
-    let end = text.count
-    let isTrigger = Self.isTrigger
+    let end = text.count, level = Kernels.level
+    var scan = pl_scan()
     var i = 0
-    while i < end {
-      let a = bytes[i]
-      if a >= 0xE3 && a <= 0xEC {
-        i += 3
-      } else if isTrigger[Int(a)] {
-        i = look(i)
-      } else {
-        i += 1
-      }
-    }
+    while case let place = pl_find_address(level, bytes, i, end, &scan), place < end { i = look(place) }
     guard run > 0 else { return false }
     out.append(contentsOf: UnsafeBufferPointer(rebasing: text[run...]))
     return true
   }
-
-  private static let isTrigger = ByteTable { ":w@".utf8.contains($0) || $0 == 0xEF }
 
   private mutating func look(_ i: Int) -> Int {
     let (letter, width) = Self.letter(text, i)

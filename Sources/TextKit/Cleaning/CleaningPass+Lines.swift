@@ -23,6 +23,11 @@ extension CleaningPass {
   }
 
   mutating func newline(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, count: Int) -> Int {
+    // A line end behind a visible character stays, and is copied with what surrounds it.
+    if text[i] == 0x0A, let length = unflushed(text, i), text[i - 1] > 0x20 {
+      lineStart = out.count + length + 1
+      return i + 1
+    }
     flush(text, i, resume: i + count)
     if rules.tidiesWhitespace { tidyNewline(count) } else { out.append(0x0A) }
     lineStart = out.count
@@ -62,8 +67,9 @@ extension CleaningPass {
 
   /// At a closing bracket: if there are only spaces and commas since the opening one, both are removed.
   mutating func closing(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ bracket: Bracket) -> Int {
-    flush(text, i)
     let width = if case .ascii = bracket { 1 } else { 3 }
+    if unflushed(text, i) != nil, !Self.mayBeEmpty[Int(text[i - 1])] { return i + width }
+    flush(text, i)
     var inside = out.count
     while inside > lineStart, let filler = fillerWidth(before: inside) { inside -= filler }
     guard let opening = opening(of: bracket, endingAt: inside) else { return i + width }
@@ -71,6 +77,11 @@ extension CleaningPass {
     out.removeLast(out.count - opening)
     flush(text, i, resume: i + width)
     return i + width
+  }
+
+  /// The last bytes of what can precede the closing bracket of an empty pair: fillers and opening brackets.
+  private static let mayBeEmpty = ByteTable { byte in
+    [0x20, 0x2C, 0x3B, 0x81, 0x8C, 0x28, 0x88, 0x8A, 0x8E, 0x90, 0x94, 0x96].contains(byte)
   }
 
   private func fillerWidth(before end: Int) -> Int? {

@@ -1,3 +1,5 @@
+import CKernels
+
 /// One pass over a text: white space, controls, telephone numbers, brackets.
 ///
 /// Unchanged text is copied in runs. Preceding characters are looked up in the output, so that characters already
@@ -20,30 +22,33 @@ struct CleaningPass {
   mutating func run(_ text: UnsafeBufferPointer<UInt8>) {
     guard let bytes = text.baseAddress else { return }
     out.reserveCapacity(text.count + 16)
-    let end = text.count
-    let isPlain = Self.isPlain
+    let end = text.count, level = Kernels.level
+    let numbers: Int32 = rules.phones == .keep ? 0 : 1
+    var scan = pl_scan()
     var i = 0
     while i < end {
-      let a = bytes[i]
-      if a >= 0xE4 && a <= 0xEC {  // ideographs, Hangul
-        i += 3
-      } else if a == 0xE3 {  // kana, and the block of CJK punctuation
-        if i + 2 < end && bytes[i + 1] == 0x80 {
-          i = ideographicPunctuation(text, i, bytes[i + 2])
-        } else {
-          i += 3
-        }
-      } else if a < 0x80 {
-        i = isPlain[Int(a)] ? i + 1 : ascii(text, i, a)
-      } else if a < 0xC2 {
-        i += 1
-      } else {
-        i = other(text, i, a)
-      }
+      i = step(text, i)
+      // What follows something removed is looked at in any case.
+      if run < i { i = pl_find_unclean(level, bytes, i, end, numbers, &scan) }
     }
     flush(text, end)
     finish()
   }
+
+  /// Looks at one scalar, and returns where to go on.
+  private mutating func step(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int {
+    let a = text[i]
+    if a >= 0xE4 && a <= 0xEC { return i + 3 }  // ideographs, Hangul
+    if a == 0xE3 {  // kana, and the block of CJK punctuation
+      return i + 2 < text.count && text[i + 1] == 0x80 ? ideographicPunctuation(text, i, text[i + 2]) : i + 3
+    }
+    if a < 0x80 { return Self.isPlain[Int(a)] ? i + 1 : ascii(text, i, a) }
+    return a < 0xC2 ? i + 1 : other(text, i, a)
+  }
+
+  /// How many bytes before `i` have not been copied yet; nil if there are none, so that the byte before `i` may have been
+  /// removed.
+  func unflushed(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int? { run < i ? i - run : nil }
 
   /// Copies the input up to `i` and continues at `resume`.
   mutating func flush(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, resume: Int? = nil) {

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Unicode normalization form KC on UTF-8 bytes (Unicode Standard Annex 15).
 ///
 /// Text that is already normalized, as most Japanese text is, is copied in runs; a lone character that changes
@@ -31,6 +33,10 @@ public struct NFKC: Sendable {
   let leavesNewer: Bool
   private let keepsSpacingMarks: Bool
   private let composes: Bool
+  /// Whether all of `settled` neither changes nor joins, so that a kernel may pass over it.
+  private(set) var skipsSettled: Bool
+  /// What `pl_find_unsettled` passes over.
+  static let settled = [0..<0x80, 0x3001..<0x302A, 0x3040..<0x3099, 0x30A0..<0x30FF, 0x4000..<0xA000]
   private let classes: ScalarTable<UInt8>
   private let decompositions: [[UInt32]]
   /// The normalized form of a lone character, by the index of its decomposition.
@@ -70,6 +76,7 @@ public struct NFKC: Sendable {
     pairs = compositions.map(\.0)
     composites = compositions.map(\.1)
     traits = ScalarTable(flat: flat)
+    skipsSettled = false
     alone = []
     var alone: [[UInt8]] = [[], [0xEF, 0xBF, 0xBD]]
     for word in parts {
@@ -79,6 +86,7 @@ public struct NFKC: Sendable {
       for scalar in form { UTF8Scanning.append(scalar, to: &alone[alone.count - 1]) }
     }
     traits = ScalarTable(flat: flat)
+    skipsSettled = Self.settled.allSatisfy { range in flat[range].allSatisfy { $0 < Self.changes } }
     self.alone = alone
   }
 }
@@ -88,22 +96,34 @@ extension NFKC {
   public func normalize(_ text: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]) {
     guard let bytes = text.baseAddress else { return }
     out.reserveCapacity(out.count + text.count + 16)
+    let level = Kernels.level
     var scratch: [UInt32] = []
-    var run = 0, previous = 0, i = 0
+    var scan = pl_scan()
+    var run = 0, i = 0
     while i < text.count {
+      if skipsSettled {
+        i = pl_find_unsettled(level, bytes, i, text.count, &scan)
+        guard i < text.count else { break }
+      }
       let (scalar, count) = UTF8Scanning.scalar(at: i, in: bytes, end: text.count)
       let trait = traits[scalar]
       if trait < Self.changes {
-        previous = i
         i &+= count
         continue
       }
-      let start = trait & Self.joins != 0 && i > run ? previous : i
+      let start = trait & Self.joins != 0 && i > run ? Self.scalarStart(bytes, before: i) : i
       out.append(contentsOf: UnsafeBufferPointer(rebasing: text[run..<start]))
       i = segment(text, from: start, scratch: &scratch, into: &out)
       run = i
     }
     out.append(contentsOf: UnsafeBufferPointer(rebasing: text[run...]))
+  }
+
+  /// Where the well-formed scalar starts that ends at `end`.
+  private static func scalarStart(_ bytes: UnsafePointer<UInt8>, before end: Int) -> Int {
+    var start = end - 1
+    while bytes[start].isContinuation { start -= 1 }
+    return start
   }
 
   public func normalize(_ text: [UInt8]) -> [UInt8] {
