@@ -1,3 +1,4 @@
+import Glibc
 import ShardKit
 
 /// Boilerplate lines of web pages: navigation, sharing, copyright.
@@ -8,6 +9,8 @@ public struct Boilerplate: Equatable, Sendable {
   private let phrases: Set<UInt64>
   /// Whether a phrase contains 、 or 。.
   private let hasStops: Bool
+  /// First characters of phrases and of copyright notices, as `LineEdges` has them.
+  private let firsts: Set<UInt32>
   /// Longer lines are not checked.
   static let maximumBytes = 240
 
@@ -15,6 +18,7 @@ public struct Boilerplate: Equatable, Sendable {
     let lines = phrases.map { Array($0.utf8)[...] }
     self.phrases = Set(lines.map { recordHash(Self.folded($0)) })
     hasStops = lines.contains(where: Self.holdsStop)
+    firsts = Set((lines + Self.copyrightStarts.map { Array($0.utf8)[...] }).compactMap(Self.first))
   }
 
   /// Removes boilerplate until the first and last `window` non-blank lines contain none; lines further inside move up
@@ -44,7 +48,7 @@ public struct Boilerplate: Equatable, Sendable {
     var hits: [Range<Int>] = []
     var start = 0, kept = 0
     while start < text.endIndex, kept < window {
-      let end = text[start...].firstIndex(of: 0x0A) ?? text.endIndex
+      let end = Self.lineEnd(text, start)
       if end > start {
         if matches(text[start..<end]) { hits.append(start..<end) } else { kept += 1 }
       }
@@ -58,8 +62,7 @@ public struct Boilerplate: Equatable, Sendable {
     var hits: [Range<Int>] = []
     var end = text.endIndex, kept = 0
     while end > text.startIndex, kept < window {
-      var start = end
-      while start > text.startIndex, text[start - 1] != 0x0A { start -= 1 }
+      let start = Self.lineStart(text, end)
       if end > start {
         if matches(text[start..<end]) { hits.append(start..<end) } else { kept += 1 }
       }
@@ -68,8 +71,25 @@ public struct Boilerplate: Equatable, Sendable {
     return hits
   }
 
+  private static func lineEnd(_ text: ArraySlice<UInt8>, _ start: Int) -> Int {
+    text[start...].withUnsafeBufferPointer { bytes in
+      let feed = memchr(bytes.baseAddress!, 0x0A, bytes.count)
+      return start + (feed.map { UnsafeRawPointer($0) - UnsafeRawPointer(bytes.baseAddress!) } ?? bytes.count)
+    }
+  }
+
+  private static func lineStart(_ text: ArraySlice<UInt8>, _ end: Int) -> Int {
+    text[..<end].withUnsafeBufferPointer { bytes in
+      var start = bytes.count
+      while start > 0, bytes[start - 1] != 0x0A { start -= 1 }
+      return text.startIndex + start
+    }
+  }
+
   func matches(_ line: ArraySlice<UInt8>) -> Bool {
-    guard !line.isEmpty, line.count <= Self.maximumBytes, hasStops || !Self.holdsStop(line) else { return false }
+    guard !line.isEmpty, line.count <= Self.maximumBytes, mayMatch(line), hasStops || !Self.holdsStop(line) else {
+      return false
+    }
     let folded = Self.folded(line)
     if folded.isEmpty { return false }
     return phrases.contains(recordHash(folded)) || Self.isCopyright(folded) || isRow(folded)
@@ -104,12 +124,62 @@ public struct Boilerplate: Equatable, Sendable {
     return words.count > 1 && words.allSatisfy { phrases.contains(recordHash(Array($0))) }
   }
 
+  /// Whether the line begins like a phrase or a copyright notice, or ends like one of these; few lines do.
+  private func mayMatch(_ line: ArraySlice<UInt8>) -> Bool {
+    guard let first = Self.first(line) else { return false }
+    return firsts.contains(first) || Self.mayEndNotice(line)
+  }
+
+  /// The first character that `folded` leaves, or its first three bytes; nil if there is none.
+  private static func first(_ line: ArraySlice<UInt8>) -> UInt32? {
+    var i = line.startIndex
+    while i < line.endIndex {
+      let byte = line[i]
+      if byte < 0x80 {
+        if !isFoldedEdge(byte) { return UInt32(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
+        i += 1
+      } else if let width = separatorWidth(line, i) {
+        i += width
+      } else {
+        return line[i...].prefix(3).reduce(0) { $0 << 8 | UInt32($1) }
+      }
+    }
+    return nil
+  }
+
+  /// Whether the last byte that `folded` leaves is the last one of "reserved" or "reserved.".
+  private static func mayEndNotice(_ line: ArraySlice<UInt8>) -> Bool {
+    var end = line.endIndex
+    while end > line.startIndex {
+      let byte = line[end - 1]
+      if byte < 0x80 {
+        guard isFoldedEdge(byte) else { return byte | 0x20 == 0x64 || byte == 0x2E }
+        end -= 1
+      } else if let width = [2, 3].first(where: { end - $0 >= line.startIndex && separatorWidth(line, end - $0) == $0 })
+      {
+        end -= width
+      } else {
+        return false
+      }
+    }
+    return false
+  }
+
+  /// An edge, or what becomes a separator.
+  private static func isFoldedEdge(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x20, separator, 0x5B, 0x5D, 0x3A, 0x2A, 0x3E, 0x3C, 0x2F: true
+    default: false
+    }
+  }
+
+  private static let copyrightStarts = ["copyright", "©", "(c) 19", "(c) 20", "powered by "]
+
   private static func isCopyright(_ line: [UInt8]) -> Bool {
-    func starts(_ text: String) -> Bool { line.starts(with: text.utf8) }
     func ends(_ text: String) -> Bool {
       line.count >= text.utf8.count && line.suffix(text.utf8.count).elementsEqual(text.utf8)
     }
-    return starts("copyright") || starts("©") || starts("(c) 19") || starts("(c) 20") || starts("powered by ")
+    return copyrightStarts.contains { line.starts(with: $0.utf8) }
       || ends("all rights reserved") || ends("all rights reserved.")
   }
 

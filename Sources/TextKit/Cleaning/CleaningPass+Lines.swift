@@ -68,7 +68,7 @@ extension CleaningPass {
   /// At a closing bracket: if there are only spaces and commas since the opening one, both are removed.
   mutating func closing(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ bracket: Bracket) -> Int {
     let width = if case .ascii = bracket { 1 } else { 3 }
-    if unflushed(text, i) != nil, !Self.mayBeEmpty[Int(text[i - 1])] { return i + width }
+    if unflushed(text, i) != nil, !mayBeEmpty[Int(text[i - 1])] { return i + width }
     flush(text, i)
     var inside = out.count
     while inside > lineStart, let filler = fillerWidth(before: inside) { inside -= filler }
@@ -80,7 +80,7 @@ extension CleaningPass {
   }
 
   /// The last bytes of what can precede the closing bracket of an empty pair: fillers and opening brackets.
-  private static let mayBeEmpty = ByteTable { byte in
+  static let emptyEnds = ByteTable { byte in
     [0x20, 0x2C, 0x3B, 0x81, 0x8C, 0x28, 0x88, 0x8A, 0x8E, 0x90, 0x94, 0x96].contains(byte)
   }
 

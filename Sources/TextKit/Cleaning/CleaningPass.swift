@@ -10,6 +10,9 @@ struct CleaningPass {
   var counts: CleaningCounts
   /// Where the current line starts in `out`.
   var lineStart = 0
+  // Copies: a table of a type is looked up each time.
+  private let isPlain = Self.plain
+  let mayBeEmpty = Self.emptyEnds
   /// The input from here to the current position has not been copied yet.
   private var run = 0
 
@@ -42,7 +45,7 @@ struct CleaningPass {
     if a == 0xE3 {  // kana, and the block of CJK punctuation
       return i + 2 < text.count && text[i + 1] == 0x80 ? ideographicPunctuation(text, i, text[i + 2]) : i + 3
     }
-    if a < 0x80 { return Self.isPlain[Int(a)] ? i + 1 : ascii(text, i, a) }
+    if a < 0x80 { return isPlain[Int(a)] ? i + 1 : ascii(text, i, a) }
     return a < 0xC2 ? i + 1 : other(text, i, a)
   }
 
@@ -58,7 +61,7 @@ struct CleaningPass {
   }
 
   // ASCII that never needs checking.
-  private static let isPlain = ByteTable { byte in
+  private static let plain = ByteTable { byte in
     byte >= 0x21 && byte != 0x7F && !")+0123456789".utf8.contains(byte)
   }
 
