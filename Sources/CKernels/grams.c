@@ -3,11 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
-#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl")))
-#endif
+#include "blocks.h"
 
 enum {
   half = PL_GRAM_SHORT,
@@ -30,7 +26,7 @@ struct pl_gram_sorter {
   uint32_t *next;     // where the next one goes
   uint32_t *order, *other;
   uint32_t *groups;   // at i: the group of the position i - 5, if it is below `strays`, none
-  uint8_t *common;    // symbols that a position has in common with the one sorted before it, at most 5
+  uint8_t *common;    // symbols that a position has in common with the one sorted before it, at most 5; a block can be read behind the last
   uint8_t *further;   // the same of the five symbols after the first five, for positions in a group
 };
 
@@ -81,8 +77,8 @@ static int reserve(pl_gram_sorter *s, size_t count) {
   s->order = malloc(room * sizeof(uint32_t));
   s->other = malloc(room * sizeof(uint32_t));
   s->groups = malloc(room * sizeof(uint32_t));
-  s->common = malloc(room);
-  s->further = malloc(room);
+  s->common = malloc(room + width);
+  s->further = malloc(room + width);
   if (!s->seen || !s->symbols || !s->starts || !s->next || !s->order || !s->other || !s->groups || !s->common ||
       !s->further) {
     release(s);
@@ -262,63 +258,22 @@ INLINE void extend(pl_gram_sorter *s, int is_wide) {
 
 // ---- Counting -------------------------------------------------------------------------------------
 
-// The longest run of ones in a word, if it is longer than `least`, else `least`.
-INLINE uint64_t longest_run(uint64_t bits, uint64_t least) {
-  if (least >= 64) return least;
-  uint64_t done = 1;
-  // Afterwards a bit says that it begins a run of `done` bits.
-  while (bits && done <= least) {
-    uint64_t step = least + 1 - done < done ? least + 1 - done : done;
-    bits &= bits >> step;
-    done += step;
-  }
-  while (bits) {
-    least = done++;
-    bits &= bits >> 1;
-  }
-  return least;
-}
-
-typedef uint8_t block __attribute__((vector_size(64)));
-typedef _Bool bits64 __attribute__((ext_vector_type(64)));
-
-INLINE uint64_t at_least(const uint8_t *values, uint8_t least) {
-  block v;
-  memcpy(&v, values, sizeof v);
-  bits64 b = __builtin_convertvector(v >= least, bits64);
-  uint64_t out;
-  memcpy(&out, &b, sizeof out);
-  return out;
-}
-
 INLINE void tally(const uint8_t *values, size_t count, uint8_t least, pl_gram_counts *out) {
-  uint64_t joined = 0, begun = 0, top = 0, run = 0, before = 0;
-  for (size_t i = 0; i < count; i += 64) {
-    uint64_t bits;
-    if (count - i >= 64) {
-      bits = at_least(values + i, least);
-    } else {
-      uint8_t rest[64] = {0};
-      memcpy(rest, values + i, count - i);
-      bits = at_least(rest, least);
-    }
-    joined += (uint64_t)__builtin_popcountll(bits);
-    begun += (uint64_t)__builtin_popcountll(bits & ~(bits << 1 | before));
-    before = bits >> 63;
-    if (bits == UINT64_MAX) {
-      run += 64;
-    } else {
-      run += (uint64_t)__builtin_ctzll(~bits);
-      top = run > top ? run : top;
-      top = longest_run(bits, top);
-      run = (uint64_t)__builtin_clzll(~bits);
-    }
+  size_t joined = 0, begun = 0;
+  uint64_t before = 0;
+  runs equal = {0};
+  for (size_t at = 0; at < count; at += width) {
+    LOAD(v, values + at);
+    uint64_t ones = BITS(v >= least) & inside(at, count);
+    joined += ONES(ones);
+    begun += ONES(ones & ~(ones << 1 | before));
+    before = ones >> 63;
+    take_in(&equal, ones);
   }
-  top = run > top ? run : top;
   out->distinct = joined;
   out->repeated_distinct = begun;
   out->repeated_total = joined + begun;
-  out->top = top + 1;
+  out->top = longest_run(&equal) + 1;
 }
 
 #define COPIES(ATTRIBUTE, LEVEL)                                                                                    \
@@ -344,13 +299,8 @@ pl_gram_counts pl_gram_tally(pl_gram_sorter *s, size_t length) {
   const uint8_t *values = is_long ? s->further : s->common;
   size_t count = is_long ? s->members : s->count;
   uint8_t least = (uint8_t)(is_long ? length - half : length);
-#if defined(__x86_64__)
-  if (s->level == PL_SIMD_AVX512) tally_avx512(values, count, least, &out);
-  else if (s->level == PL_SIMD_AVX2) tally_avx2(values, count, least, &out);
-  else tally_baseline(values, count, least, &out);
-#else
-  tally_baseline(values, count, least, &out);
-#endif
+  const pl_simd_level level = s->level;
+  DISPATCH(tally, values, count, least, &out);
   out.distinct = s->count - length + 1 - out.distinct;
   return out;
 }

@@ -1,31 +1,9 @@
 #include "scanning.h"
 
-#include <string.h>
+#include "blocks.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
-#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl")))
-#endif
-
-// ---- Blocks ---------------------------------------------------------------------------------------
-// The compiler makes of a block what the level has: one register, two or four. A test of its bytes becomes a bit of each.
-
-enum { width = 64, before = 1, after = 2 };
-typedef uint8_t block __attribute__((vector_size(width)));
-typedef _Bool bits __attribute__((ext_vector_type(width)));
-
-#define LOAD(NAME, FROM) \
-  block NAME;            \
-  memcpy(&NAME, FROM, width)
-#define WITHIN(BYTES, LOW, HIGH) ((BYTES) - (uint8_t)(LOW) <= (uint8_t)((HIGH) - (LOW)))
-#define BITS(TEST)                                            \
-  ({                                                          \
-    bits made = __builtin_convertvector(TEST, bits);          \
-    uint64_t word;                                            \
-    memcpy(&word, &made, sizeof word);                        \
-    word;                                                     \
-  })
+// What a search reads around a block.
+enum { before = 1, after = 2 };
 
 // Where a block of the text can be read, with a byte before it and two after it: in the text, or near its ends in a copy
 // with zeros around it.
@@ -110,23 +88,20 @@ INLINE size_t find(target_kind kind, const uint8_t *text, size_t start, size_t e
 
 // ---- Counts ---------------------------------------------------------------------------------------
 
-// The bits of bytes of the block at `at` that are before `end`.
-INLINE uint64_t inside(size_t at, size_t end) { return end - at >= width ? ~0ull : ~(~0ull << (end - at)); }
-
 INLINE void mojibake(const uint8_t *text, size_t length, size_t *characters, size_t *signs) {
   uint8_t copy[before + width + after];
   size_t all = 0, odd = 0;
   for (size_t at = 0; at < length; at += width) {
     const uint8_t *p = readable(text, at, length, copy);
     LOAD(a, p);
-    all += (size_t)__builtin_popcountll(BITS(~WITHIN(a, 0x80, 0xBF)) & inside(at, length));
+    all += ONES(BITS(~WITHIN(a, 0x80, 0xBF)) & inside(at, length));
     uint64_t leads = BITS((a == 0xE7) | (a == 0xEF));
     if (!leads) continue;
     LOAD(b, p + 1);
     LOAD(c, p + 2);
     uint64_t found = BITS(((a == 0xEF) & (b == 0xBF) & (c == 0xBD)) | ((a == 0xE7) & (b == 0xB8) & (c == 0xBA)) |
                           ((a == 0xE7) & (b == 0xB9) & ((c == 0xA7) | (c == 0x9D))));
-    odd += (size_t)__builtin_popcountll(found);
+    odd += ONES(found);
   }
   *characters = all;
   *signs = odd;
@@ -150,9 +125,9 @@ INLINE size_t scripts(const uint8_t *text, size_t start, size_t stop, size_t end
     // Without the blocks of U+4DC0 and U+9FC0, which have other characters.
     uint64_t kanji = BITS(WITHIN(a, 0xE5, 0xE8) | ((a == 0xE4) & (b != 0xB7)) | ((a == 0xE9) & (b != 0xBF))) & valid;
     uint64_t others = BITS(a >= 0xC0) & valid & ~(kana | kanji | marks);
-    counts->kana += (size_t)__builtin_popcountll(kana);
-    counts->kanji += (size_t)__builtin_popcountll(kanji);
-    counts->letters += (size_t)__builtin_popcountll(latin | kana | kanji);
+    counts->kana += ONES(kana);
+    counts->kanji += ONES(kanji);
+    counts->letters += ONES(latin | kana | kanji);
     for (; others; others &= others - 1) rest[written++] = (uint16_t)(at - start + (size_t)__builtin_ctzll(others));
   }
   return written;
@@ -183,12 +158,6 @@ COPIES(, baseline)
 #if defined(__x86_64__)
 COPIES(AVX2, avx2)
 COPIES(AVX512, avx512)
-#define DISPATCH(NAME, ...)                             \
-  (level == PL_SIMD_AVX512 ? NAME##_avx512(__VA_ARGS__) \
-   : level == PL_SIMD_AVX2 ? NAME##_avx2(__VA_ARGS__)   \
-                           : NAME##_baseline(__VA_ARGS__))
-#else
-#define DISPATCH(NAME, ...) ((void)level, NAME##_baseline(__VA_ARGS__))
 #endif
 
 size_t pl_find_unsettled(pl_simd_level level, const uint8_t *text, size_t start, size_t end, pl_scan *scan) {

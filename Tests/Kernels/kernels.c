@@ -77,6 +77,65 @@ static void near_duplicates(pl_simd_level level, const uint16_t *table) {
   print("near-duplicates");
 }
 
+static void searches(pl_simd_level level) {
+  static uint8_t text[longest];
+  static uint16_t rest[longest];
+  state = 3;
+  for (int input = 0; input < inputs; input++) {
+    size_t length = make_text(text, longest);
+    for (int kind = 0; kind < 4; kind++) {
+      pl_scan scan = {0};
+      for (size_t i = 1; i < length; i++) {
+        i = kind == 0   ? pl_find_unsettled(level, text, i, length, &scan)
+            : kind == 1 ? pl_find_address(level, text, i, length, &scan)
+                        : pl_find_unclean(level, text, i, length, kind - 2, &scan);
+        add_number(i);
+      }
+    }
+    size_t characters, signs;
+    pl_count_mojibake(level, text, length, &characters, &signs);
+    pl_script_counts counts = {0};
+    size_t found = pl_count_scripts(level, text, 0, length, length, &counts, rest);
+    size_t numbers[] = {characters, signs, counts.kana, counts.kanji, counts.letters};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) add_number(numbers[i]);
+    for (size_t i = 0; i < found; i++) add_number(rest[i]);
+  }
+  print("searches");
+}
+
+static void measures(pl_simd_level level) {
+  static uint8_t text[longest], classes[65536], kinds[longest + 16];
+  static uint32_t scalars[longest + 16];
+  pl_gram_sorter *sorter = pl_gram_sorter_new(level);
+  if (!sorter) exit(1);
+  for (uint32_t i = 0; i < sizeof classes; i++) classes[i] = (uint8_t)(i * 37 >> 3);
+  state = 4;
+  for (int input = 0; input < inputs; input++) {
+    size_t length = make_text(text, longest), at = 0, count = 0;
+    while (at < length) {
+      size_t consumed;
+      count += pl_decode_utf8(level, text + at, length - at, classes, scalars + count, kinds + count, &consumed);
+      add_number(consumed);
+      at += consumed + 1;
+    }
+    pl_character_counts counts = pl_count_characters(level, scalars, kinds, count);
+    size_t numbers[] = {counts.hiragana, counts.katakana, counts.kanji,  counts.punctuation,
+                        counts.special,  counts.stops,    counts.spaces, counts.longest_run};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) add_number(numbers[i]);
+    // Few different symbols, so that long n-grams recur.
+    for (size_t i = 0; i < count; i++) scalars[i] %= 2 + (uint32_t)input % 50;
+    if (pl_gram_sort(sorter, scalars, count) != 0) exit(1);
+    for (size_t n = 1; n <= PL_GRAM_LONG; n++) {
+      pl_gram_counts grams = pl_gram_tally(sorter, n);
+      uint64_t tallied[] = {grams.distinct, grams.repeated_distinct, grams.repeated_total, grams.top};
+      for (size_t i = 0; i < sizeof tallied / sizeof *tallied; i++) add_number(tallied[i]);
+      if (n <= PL_GRAM_SHORT) add_number(pl_gram_frequent(sorter, n, 10));
+    }
+  }
+  print("measures");
+  pl_gram_sorter_free(sorter);
+}
+
 static void texts(void) {
   static uint8_t text[longest], escaped[6 * longest];
   pl_deflate_sizer *sizer = pl_deflate_sizer_new();
@@ -108,7 +167,11 @@ int main(void) {
     table[i] = i < 0x20 ? ' ' : i % 97 == 0 ? PL_FOLD_DROP : (uint16_t)(i % 89 == 0 ? PL_FOLD_SLOW : i);
   }
   digest = 0xCBF29CE484222325;
-  for (int level = 0; level <= (int)pl_simd_widest(); level++) near_duplicates((pl_simd_level)level, table);
+  for (int level = 0; level <= (int)pl_simd_widest(); level++) {
+    near_duplicates((pl_simd_level)level, table);
+    searches((pl_simd_level)level);
+    measures((pl_simd_level)level);
+  }
   texts();
   digest = json_strings_digest();
   print("json-strings");

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "bunzip.h"
+#include "census.h"
 #include "deflate_size.h"
 #include "grams.h"
 #include "minhash.h"

@@ -26,8 +26,8 @@ typedef struct {
 pl_gram_sorter *_Nullable pl_gram_sorter_new(pl_simd_level level);
 void pl_gram_sorter_free(pl_gram_sorter *_Nullable sorter);
 
-/// Sorts a sequence of at most 2³¹ symbols, each a scalar (at most U+110000) or less than `count`. Returns 0, or -1 if there is no
-/// memory. `*symbols` are no longer needed afterwards.
+/// Sorts a sequence of fewer than 2³¹ symbols, each a scalar (or 0x110000) or less than `count`, and keeps what it needs
+/// of it. Returns 0, or -1 if there is no memory.
 int pl_gram_sort(pl_gram_sorter *_Nonnull sorter, const uint32_t *_Nonnull symbols, size_t count);
 
 /// The counts of the sorted sequence's n-grams of a length from 1 to PL_GRAM_LONG.

@@ -23,8 +23,8 @@ size_t pl_find_unsettled(pl_simd_level level, const uint8_t *_Nonnull text, size
                          pl_scan *_Nonnull scan);
 
 /// The first scalar from `start` on, at least 1, that cleaning may change: white space (except one space between
-/// characters that are none), controls, closing brackets, 、 behind an opening one, in UTF-8 that is valid; with `numbers`,
-/// digits and + too.
+/// characters that are none), controls, closing brackets, 、 behind an opening one, in UTF-8 that is valid; with
+/// `numbers`, digits and + too.
 size_t pl_find_unclean(pl_simd_level level, const uint8_t *_Nonnull text, size_t start, size_t end, int numbers,
                        pl_scan *_Nonnull scan);
 
@@ -41,8 +41,8 @@ typedef struct {
 } pl_script_counts;
 
 /// Adds the kana, kanji and letters (these included) of the scalars that begin in `start`..<`stop` of valid UTF-8, at
-/// most 65,536 bytes. Scalars that are neither ASCII nor common in Japanese are not counted; their places, relative to `start`, are
-/// written to `rest`, which has room for one per byte. Returns their number.
+/// most 65,536 bytes. Scalars that are neither ASCII nor common in Japanese are not counted; their places, relative to
+/// `start`, are written to `rest`, which has room for one per byte. Returns their number.
 size_t pl_count_scripts(pl_simd_level level, const uint8_t *_Nonnull text, size_t start, size_t stop, size_t end,
                         pl_script_counts *_Nonnull counts, uint16_t *_Nonnull rest);
 

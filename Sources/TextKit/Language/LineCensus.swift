@@ -29,7 +29,7 @@ public struct LineCensus: Equatable, Sendable {
   static let shortLine = 10, tinyLine = 5
 
   /// - Parameter seen: scratch memory.
-  public init(_ text: DecodedText, _ seen: inout FlatCounter) {
+  public init(_ text: DecodedText, _ seen: inout KeyNumbers) {
     seen.reset(expecting: text.count / 16)
     var start = 0
     while let end = Self.nextLine(text, &start) {
@@ -54,7 +54,7 @@ public struct LineCensus: Equatable, Sendable {
     return end
   }
 
-  private mutating func countLine(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout FlatCounter) {
+  private mutating func countLine(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout KeyNumbers) {
     let last = Self.lastVisible(text, start, end)
     guard last >= start else { return }
     let length = end - start
@@ -82,7 +82,7 @@ public struct LineCensus: Equatable, Sendable {
     return text.scalars[last - 1] == scalar && text.scalars[last - 2] == scalar
   }
 
-  private mutating func countSentences(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout FlatCounter) {
+  private mutating func countSentences(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout KeyNumbers) {
     var begin = start
     for i in start..<end where Self.endsSentence(text.scalars[i]) {
       if i > begin { countSentence(text, begin, i + 1, &seen) }
@@ -91,7 +91,7 @@ public struct LineCensus: Equatable, Sendable {
     if begin < end { countSentence(text, begin, end, &seen) }
   }
 
-  private mutating func countSentence(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout FlatCounter) {
+  private mutating func countSentence(_ text: DecodedText, _ start: Int, _ end: Int, _ seen: inout KeyNumbers) {
     let last = Self.lastVisible(text, start, end)
     guard last >= start else { return }
     sentences += 1

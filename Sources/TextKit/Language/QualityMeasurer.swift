@@ -17,7 +17,7 @@ public final class QualityMeasurer {
   private let phrases: Phrases
   private let countsOccurrences: Bool
   private let text = DecodedText()
-  private var counter = FlatCounter()
+  private var numbers = KeyNumbers()
   private let gramCensus = GramCensus()
   private let compression = CompressionRatio()
   private let nouns: NounCensus?
@@ -97,7 +97,7 @@ public final class QualityMeasurer {
   }
 
   private func lineValue(_ measure: QualityMeasure) -> Double {
-    let census = lineCensus ?? LineCensus(text, &counter)
+    let census = lineCensus ?? LineCensus(text, &numbers)
     lineCensus = census
     return switch measure {
     case .duplicateLineFraction: Self.share(census.duplicateLines, census.lines)
@@ -162,7 +162,7 @@ public final class QualityMeasurer {
   }
 
   private func repeatedWords() -> Double {
-    WordRuns.numbers(text, &counter, into: &words)
+    WordRuns.numbers(text, &numbers, into: &words)
     words.withUnsafeBufferPointer { words in
       if let first = words.baseAddress { gramCensus.load(first, words.count) }
     }

@@ -22,6 +22,13 @@ public struct ScriptClass: OptionSet, Equatable, Sendable {
 
   static let table = ScalarTable<UInt8>(flat: (0..<UTF8Scanning.malformed + 256).map { classify($0).rawValue })
 
+  /// The classes of the scalars below U+10000, one after the other. Created once per process and never freed.
+  nonisolated(unsafe) static let basic: UnsafePointer<UInt8> = {
+    let basic = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 16)
+    for scalar in 0..<UInt32(1 << 16) { basic[Int(scalar)] = table[scalar] }
+    return UnsafePointer(basic)
+  }()
+
   private static func classify(_ scalar: UInt32) -> ScriptClass {
     let properties = ScalarProperties(of: scalar)
     var found: ScriptClass = []

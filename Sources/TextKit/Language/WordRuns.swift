@@ -5,9 +5,9 @@ import ShardKit
 /// morphological analyzer.
 enum WordRuns {
   /// The units of a text as numbers, equal for equal units.
-  static func numbers(_ text: DecodedText, _ counter: inout FlatCounter, into out: inout [UInt32]) {
+  static func numbers(_ text: DecodedText, _ numbers: inout KeyNumbers, into out: inout [UInt32]) {
     out.removeAll(keepingCapacity: true)
-    counter.reset(expecting: text.count / 2)
+    numbers.reset(expecting: text.count / 2)
     var i = 0
     while i < text.count {
       let kind = kind(text.classes[i])
@@ -16,7 +16,7 @@ enum WordRuns {
       if kind == ScriptClass.whitespace.rawValue { continue }
       while kind != 0, i < text.count, self.kind(text.classes[i]) == kind { i += 1 }
       let bytes = UnsafeRawBufferPointer(start: text.scalars + start, count: (i - start) * 4)
-      out.append(UInt32(counter.count(recordHash(bytes))))
+      out.append(UInt32(numbers.number(recordHash(bytes))))
     }
   }
 

@@ -1,12 +1,10 @@
-/// Numbers distinct 64-bit keys 0, 1, 2, … in order of arrival and counts each, in flat memory that is reused.
+/// Numbers distinct 64-bit keys 0, 1, 2, … in order of arrival, in flat memory that is reused.
 ///
 /// Open addressing; O(1) per key. Complete keys are compared, so two keys are never confused.
-public struct FlatCounter: ~Copyable {
+public struct KeyNumbers: ~Copyable {
   private var slots: UnsafeMutablePointer<Slot>
   private var capacity = 1 << 10
   private var mask: Int
-  private var counts: UnsafeMutablePointer<UInt32>
-  private var countCapacity = 1 << 10
   /// Distinct keys since `reset`.
   public private(set) var distinct = 0
 
@@ -20,20 +18,15 @@ public struct FlatCounter: ~Copyable {
     slots = .allocate(capacity: capacity)
     slots.initialize(repeating: Slot(key: 0, number: 0), count: capacity)
     mask = capacity - 1
-    counts = .allocate(capacity: countCapacity)
   }
 
-  deinit {
-    slots.deallocate()
-    counts.deallocate()
-  }
+  deinit { slots.deallocate() }
 
   /// Clears all keys and makes room for `keys` of them; more are allowed.
   public mutating func reset(expecting keys: Int) {
     distinct = 0
     // Only the slots that will be used are cleared: a small text after a large one stays cheap.
     resize(slots: max(64, (keys * 2).nextPowerOfTwo))
-    if countCapacity < keys { growCounts(to: keys) }
   }
 
   private mutating func resize(slots needed: Int) {
@@ -46,32 +39,25 @@ public struct FlatCounter: ~Copyable {
     mask = needed - 1
   }
 
-  /// Counts a key and returns its number.
+  /// The number of a key, known or new.
   @inline(__always)
-  public mutating func count(_ key: UInt64) -> Int {
+  public mutating func number(_ key: UInt64) -> Int {
     var i = Int(truncatingIfNeeded: Self.mix(key)) & mask
     while true {
       let number = slots[i].number
       if number == 0 { return add(key, at: i) }
-      if slots[i].key == key {
-        counts[Int(number) &- 1] &+= 1
-        return Int(number) &- 1
-      }
+      if slots[i].key == key { return Int(number) &- 1 }
       i = (i &+ 1) & mask
     }
   }
 
-  /// Counts a key; returns true if it is new.
+  /// Takes a key in; returns true if it is new.
   @inline(__always)
   public mutating func insert(_ key: UInt64) -> Bool {
     let before = distinct
-    _ = count(key)
+    _ = number(key)
     return distinct != before
   }
-
-  /// The count of the key with a number.
-  @inline(__always)
-  public func occurrences(_ number: Int) -> Int { Int(counts[number]) }
 
   @inline(__always)
   private static func mix(_ key: UInt64) -> UInt64 {
@@ -81,20 +67,10 @@ public struct FlatCounter: ~Copyable {
 
   @inline(never)
   private mutating func add(_ key: UInt64, at slot: Int) -> Int {
-    if distinct == countCapacity { growCounts(to: countCapacity * 2) }
     slots[slot] = Slot(key: key, number: UInt32(distinct + 1))
-    counts[distinct] = 1
     distinct += 1
     if distinct * 4 > (mask + 1) * 3 { grow() }
     return distinct - 1
-  }
-
-  private mutating func growCounts(to needed: Int) {
-    let larger = UnsafeMutablePointer<UInt32>.allocate(capacity: needed)
-    larger.update(from: counts, count: distinct)
-    counts.deallocate()
-    counts = larger
-    countCapacity = needed
   }
 
   private mutating func grow() {
