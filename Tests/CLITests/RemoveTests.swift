@@ -118,7 +118,8 @@ import Testing
       .replacing(
         #""near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "clean" } }"#,
         with: #""language": { "use": "filter.language", "inputs": { "documents": "clean" } }, "#
-          + #""near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "language" } }"#)
+          + #""near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "language" } }"#
+      )
     let own = "この一文は取り下げられる文書だけにある。"
     let bench = try Workbench(passes, texts: [[Self.text(1) + own, Self.text(2)], [Self.text(4)], [Self.text(5)]])
     try #require(try bench.run("run", "corpus.json").status == 0)

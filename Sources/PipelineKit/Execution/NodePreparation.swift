@@ -109,7 +109,7 @@ struct NodePreparation: Sendable {
   private func passes() throws -> PassPlan {
     guard try store.removals().isEmpty else { return PassPlan() }
     return PassPlanning(
-      graph: planner.graph, selection: planner.selection, digest: store.digest,
+      graph: planner.graph, selection: planner.selection, digests: store.digests,
       runsHere: { [cluster] node in !(cluster?.takes(node, phase: 0) ?? false) }
     ).plan(after: node)
   }

@@ -37,8 +37,8 @@ struct PassReader: Sendable {
 struct PassPlanning {
   let graph: Graph
   let selection: Selection
-  /// The content digest of a file that an option names.
-  let digest: (String) throws -> Digest
+  /// The content digests of files that an option names.
+  let digests: ([String]) throws -> [Digest]
   /// Whether the tasks of a node's first phase run on threads of this process.
   let runsHere: (Graph.Node) -> Bool
 
@@ -80,7 +80,7 @@ struct PassPlanning {
     let artifact = WiredArtifact(
       stage: graph.nodes[node.edges[0].source].name, port: port, files: Self.standIns, name: node.edges[0].name)
     let context = NodeContext(
-      inputs: [node.edges[0].input: [artifact]], base: graph.document.folder, digest: digest)
+      inputs: [node.edges[0].input: [artifact]], base: graph.document.folder, digests: digests)
     guard let tasks = try? node.configured.stage(of: phase).tasks(ofPhase: phase, in: context), tasks.count == 2 else {
       return nil
     }
