@@ -48,8 +48,7 @@ struct ArtifactCommand: ParsableCommand {
     guard !manifest.files(of: port).contains(where: \.isPassed) else {
       throw RunError(
         .damaged, "the documents of '\(stage)' went to the next stage in memory and were not kept",
-        hint: "Set \"keep\": true on the stage, or run it alone: "
-          + "`pipeline run \(graph.document.path) --until \(stage) --force`.")
+        hint: "Set \"keep\": true on the stage and run again: it then makes them once more.")
     }
     Console.path("\(Self.absolute(folder))/\(port)")
   }

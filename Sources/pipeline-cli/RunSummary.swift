@@ -72,12 +72,21 @@ struct RunSummary {
     guard ledger.countsDocuments else {
       return [stage, colored, "", "", "", Quantities.duration(milliseconds: milliseconds), ""]
     }
+    let counts = [ledger.input.documents, ledger.output.documents, ledger.droppedDocuments].map { Quantities.count($0) }
+    if let source = passSource(of: stage) { return [stage, colored] + counts + ["with \(source)", ""] }
     let bytes = max(ledger.input.bytes, ledger.output.bytes)
-    return [
-      stage, colored, Quantities.count(ledger.input.documents), Quantities.count(ledger.output.documents),
-      Quantities.count(ledger.droppedDocuments), Quantities.duration(milliseconds: milliseconds),
+    return [stage, colored] + counts + [
+      Quantities.duration(milliseconds: milliseconds),
       bytes > 0 && milliseconds > 0 ? Quantities.rate(Double(bytes) / Double(milliseconds) * 1000) : "",
     ]
+  }
+
+  /// The stage in whose pass a stage worked.
+  private func passSource(of stage: String) -> String? {
+    guard let node = graph.nodes.first(where: { $0.name == stage }), node.edges.count == 1 else { return nil }
+    let source = graph.nodes[node.edges[0].source].name
+    let isPassed = rows[source]?.manifest?.files(of: node.edges[0].output).contains(where: \.isPassed) ?? false
+    return isPassed ? passSource(of: source) ?? source : nil
   }
 
   private func closing(_ outcome: RunOutcome, _ time: String, _ style: Style) -> String {

@@ -171,7 +171,7 @@ final class Executor {
       directory: phase.directory,
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
-      memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs,
+      memoryBytes: plan.memoryBytes - phase.prepared.passes.memoryBytes, control: control, earlier: state.outputs,
       logPath: TaskLog.path(
         store: store.root, run: self.run, stage: graphNode.name, phase: graphNode.description.phases[phase.number],
         key: plan.key, attempt: number), limits: graphNode.configured.limits, removals: removals)

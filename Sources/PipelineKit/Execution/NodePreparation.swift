@@ -116,7 +116,7 @@ struct NodePreparation: Sendable {
 
   /// Why a finished output has to be made once more: a stage needs documents that were not kept.
   private func need(of manifest: NodeManifest, _ history: StoreHistory) throws -> String? {
-    let need = try planner.demand(for: node, manifest, sources: manifests, history: history)
+    let need = try planner.demand(for: node, manifest, sources: manifests, history: history, locked: locked)
     guard need != nil else { return nil }
     let plan = try passes()
     let folder = store.artifacts.directory(of: manifest)

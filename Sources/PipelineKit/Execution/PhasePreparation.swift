@@ -56,6 +56,7 @@ struct PhasePreparation {
       }
       if decision.verdict == .passed { prepared.passed.insert(i) }
       prepared.kept[i] = decision.manifest
+      if decision.manifest == nil, let problem = notKept(task) { throw problem }
       if decision.manifest == nil { try findState(task, fingerprints[i]) }
       verdicts.append((task, decision.verdict, identity))
     }

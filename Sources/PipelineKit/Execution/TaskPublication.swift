@@ -33,14 +33,16 @@ struct TaskPublication {
 
   /// Makes the names of files that have their place durable.
   func sync(_ files: [PublishedFile]) throws {
-    for port in Set(files.map(\.port)).sorted() {
-      try FileSystem.syncDirectory("\(folder)/\(port)")
+    var folders: Set<ExactText> = [ExactText(folder)]
+    for file in files {
+      folders.insert(ExactText("\(folder)/\(file.port)"))
+      folders.insert(ExactText(ArchivePath.folder(of: "\(folder)/\(file.port)/\(file.name)")))
     }
+    for folder in folders.sorted() { try FileSystem.syncDirectory(folder.text) }
     try syncPassed(files)
-    try FileSystem.syncDirectory(folder)
   }
 
-  private func syncPassed(_ files: [PublishedFile]) throws {
+  func syncPassed(_ files: [PublishedFile]) throws {
     let ports = Set(files.filter(\.isPassed).map(\.port)).sorted()
     guard !ports.isEmpty else { return }
     for port in ports { try FileSystem.syncDirectory("\(folder)/.passed/\(port)") }

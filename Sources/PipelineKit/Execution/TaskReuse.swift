@@ -80,6 +80,7 @@ extension PhasePreparation {
         PassRecord.folder(in: source, port: file.port, name: file.name),
         to: PassRecord.folder(in: folder, port: file.port, name: file.name))
     }
+    try publication.syncPassed(manifest.files)
     try publication.declare(manifest)
     try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 0, milliseconds: 0, reused: true)
     return (older, manifest)

@@ -71,7 +71,6 @@ public struct TaskRun: Sendable {
       try control.check()
       var manifest = try workspace.finish(fingerprint: fingerprint)
       manifest.limits = limits.deciding(manifest)
-      try PassedFile.write(&manifest, in: staging)
       return manifest
     }
     guard manifest.ledger.imbalance == 0 else { throw StageError.imbalance(manifest) }

@@ -14,6 +14,8 @@ public struct RecordSearch {
     public var path: String
     /// From 0.
     public var ordinal: Int
+    /// Whether the file has the documents: they may have gone to the next stage in memory.
+    var isKept = true
   }
 
   private let ancestry: ArtifactAncestry
@@ -36,11 +38,12 @@ public struct RecordSearch {
         let file = String(sidecar.name.dropLast(".ids".count))
         guard DocumentFileName.isOne(file) else { continue }
         let mapped = try MappedFile("\(folder)/\(Workspace.idsPort)/\(sidecar.name)")
+        let isKept = !manifest.files.contains { $0.isPassed && "\($0.port)/\($0.name)" == file }
         wanted.forEachHit(in: mapped.bytes.bindMemory(to: UInt64.self)) { hash, ordinal in
           places[hash, default: []].append(
             Place(
               stage: manifest.stage, use: manifest.identity.use, file: file, path: "\(folder)/\(file)",
-              ordinal: ordinal))
+              ordinal: ordinal, isKept: isKept))
         }
         withExtendedLifetime(mapped) {}
       }
@@ -51,7 +54,7 @@ public struct RecordSearch {
   /// Reads the documents at these places; each file once, up to the last place in it.
   /// - Throws: `ShardError` if a file cannot be read, or a line of it is not a document.
   public static func read(_ places: [Place], _ body: (Place, Document) throws -> Void) throws {
-    for (path, places) in Dictionary(grouping: Set(places), by: \.path).sorted(by: { $0.key < $1.key }) {
+    for (path, places) in Dictionary(grouping: Set(places.filter(\.isKept)), by: \.path).sorted(by: { $0.key < $1.key }) {
       let lines = LineReader(try openSource(path))
       for place in places.sorted(by: { $0.ordinal < $1.ordinal }) {
         while lines.number < place.ordinal { guard try lines.next() != nil else { break } }

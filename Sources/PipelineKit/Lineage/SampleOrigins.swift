@@ -84,7 +84,8 @@ public struct SampleOrigins: Sendable {
   private mutating func readDocuments() throws {
     var wanted: [RecordSearch.Place: Set<UInt64>] = [:]
     for (hash, origin) in origins {
-      for place in [origin.places.first, origin.places.last] {
+      let kept = origin.places.filter(\.isKept)
+      for place in [kept.first, kept.last] {
         if let place { wanted[place, default: []].insert(hash) }
       }
     }
@@ -104,8 +105,9 @@ extension SampleOrigins.Origin {
   private static let excerptCharacters = 80
 
   fileprivate mutating func take(_ document: Document, at place: RecordSearch.Place) {
-    if place == places.first { record = document }
-    guard place == places.last else { return }
+    let kept = places.filter(\.isKept)
+    if place == kept.first { record = document }
+    guard place == kept.last else { return }
     if id == nil { id = document.idString }
     let head = String(decoding: document.text.prefix(8 * Self.excerptCharacters), as: UTF8.self)
     excerpt = String(head.prefix(Self.excerptCharacters))

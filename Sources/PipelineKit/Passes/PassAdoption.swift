@@ -16,16 +16,14 @@ extension PhasePreparation {
     manifest.key = task.key
     manifest.fingerprint = wanted
     for i in manifest.files.indices { manifest.files[i].name = Self.keyed(manifest.files[i].name, task.key) }
-    try PassedFile.write(&manifest, in: folder)
     for (file, staged) in zip(manifest.files, record.manifest.files) {
       let target = "\(folder)/\(file.port)/\(file.name)"
+      try FileSystem.makeDirectory(ArchivePath.folder(of: target))
+      try FileSystem.link("\(source)/\(staged.port)/\(staged.name)", to: target)
       if file.isPassed {
         try Self.linkTree(
           PassRecord.folder(in: source, port: staged.port, name: staged.name),
           to: PassRecord.folder(in: folder, port: file.port, name: file.name))
-      } else {
-        try FileSystem.makeDirectory(ArchivePath.folder(of: target))
-        try FileSystem.link("\(source)/\(staged.port)/\(staged.name)", to: target)
       }
     }
     let publication = TaskPublication(folder: folder)
@@ -37,6 +35,15 @@ extension PhasePreparation {
 
   private static func keyed(_ name: String, _ key: String) -> String {
     name.replacing(PassPlanning.key, with: key)
+  }
+
+  /// A task that would have to read documents that were handed on.
+  func notKept(_ task: TaskPlan) -> StageError? {
+    guard let file = task.files.first(where: \.isPassed) else { return nil }
+    return StageError(
+      .environment, file.name,
+      "its documents went to this stage in memory and were not kept, and what the stage did with them cannot be used now",
+      hint: "Run again: they are then made once more.")
   }
 
   /// Gives the files of a folder a second name.

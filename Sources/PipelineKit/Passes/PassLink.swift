@@ -25,15 +25,19 @@ final class PassLink {
 
   /// Begins the reader's task on a file.
   func begin(file name: String) throws {
+    do { open = try beginning(file: name) } catch { throw named(error) }
+  }
+
+  private func beginning(file name: String) throws -> Open {
     let staging = PassRecord.folder(in: workspace.staging, port: port, name: name)
     try FileSystem.makeDirectory(staging)
     let own = Workspace(
-      task: reader.template, phase: reader.phase, staging: staging, state: [:],
+      task: reader.task(on: name), phase: reader.phase, staging: staging, state: [:],
       memoryBytes: reader.template.memoryBytes, control: workspace.control, passes: reader.next)
     guard let stage = reader.node.configured.stage(of: reader.phase) as? any PassingStage else {
       fatalError("'\(reader.node.description.name)' takes no documents in memory")
     }
-    open = Open(workspace: own, pass: try stage.pass(own), staging: staging)
+    return Open(workspace: own, pass: try stage.pass(own), staging: staging)
   }
 
   /// Hands a document on, in the form in which a reader of the file would see it.
@@ -72,10 +76,15 @@ final class PassLink {
 
   /// What failed did so in the reader's stage, not in the one whose task runs.
   private func named(_ error: any Error) -> any Error {
-    guard var error = error as? StageError, ![.cancelled, .timedOut].contains(error.code),
-      !error.message.hasPrefix("in the same pass, ")
-    else { return error }
-    error.message = "in the same pass, stage '\(reader.node.name)': \(error.message)"
+    let place = "in the same pass, "
+    let text = "\(place)stage '\(reader.node.name)': "
+    if var error = error as? StageError {
+      guard ![.cancelled, .timedOut].contains(error.code), !error.message.hasPrefix(place) else { return error }
+      error.message = text + error.message
+      return error
+    }
+    guard var error = error as? ShardError, !error.message.hasPrefix(place) else { return error }
+    error.message = text + error.message
     return error
   }
 }

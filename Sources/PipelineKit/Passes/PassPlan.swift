@@ -33,6 +33,17 @@ struct PassReader: Sendable {
   let next: PassPlan
 }
 
+extension PassReader {
+  /// The task on a file that is handed on, with its name for messages.
+  func task(on file: String) -> TaskPlan {
+    var task = template
+    var files = template.inputs[.main]
+    for i in files.indices { files[i].path = file }
+    task.inputs.replace(.main, by: files)
+    return task
+  }
+}
+
 /// Finds out which stages can work in the tasks of a node.
 struct PassPlanning {
   let graph: Graph
@@ -51,11 +62,18 @@ struct PassPlanning {
   func plan(after index: Int) -> PassPlan {
     let node = graph.nodes[index]
     var plan = PassPlan()
-    guard graph.document.passes, !node.keeps, runsHere(node) else { return plan }
+    guard graph.document.passes, !node.keeps, runsHere(node), canHandOn(node) else { return plan }
     for port in node.description.outputs where port.kind == .documents && !port.isHidden {
       if let reader = reader(of: index, port.name) { plan.readers[port.name] = reader }
     }
     return plan
+  }
+
+  /// A time limit is for the work of one stage. Tasks that wait for servers take no processor, so readers must not compute in
+  /// them. What a stage writes before its documents is found by their texts when some are to be removed.
+  private func canHandOn(_ node: Graph.Node) -> Bool {
+    node.timeoutSeconds == nil && node.description.waitingPhases.isEmpty
+      && !node.description.outputs.contains { $0.kind == .documents && $0.isHidden }
   }
 
   /// The only reader of a port, if it can take part.
@@ -66,6 +84,7 @@ struct PassPlanning {
     guard readers.count == 1, let reader = readers.first, selection.nodes.contains(reader) else { return nil }
     let node = graph.nodes[reader]
     guard let stage = node.configured.stage as? any PassingStage, node.edges.count == 1, runsHere(node),
+      node.timeoutSeconds == nil,
       node.edges[0].input == type(of: stage).passed.port.name, let phase = node.description.phases.first,
       let template = template(of: node, phase: phase, port)
     else { return nil }

@@ -1,34 +1,45 @@
 import ShardKit
 
-/// What stands in the store for a file of documents that were handed on in memory: one line that says so.
-///
-/// It tells what the documents were by the fingerprint of the task that made them.
-enum PassedFile {
-  /// In place of a digest until the fingerprint of the task is known.
-  static let unknown = Digester().finish()
+/// What stands in the store for a file of documents that were handed on in memory: one line that says so, and what the
+/// documents were.
+struct PassedFile {
+  private(set) var documents = 0
+  private(set) var textBytes = 0
+  private(set) var idHashes: [UInt64] = []
+  private var content = Digester()
 
-  /// - Parameter fingerprint: of the task that handed the documents on.
-  static func line(_ file: PublishedFile, fingerprint: Digest) -> [UInt8] {
-    let value: JSONValue = [
-      "passed": "These documents went to the next stage in memory and were not kept.",
-      "task": .string(fingerprint.hex), "port": .string(file.port), "name": .string(file.name),
-      "documents": .integer(file.documents), "textBytes": .integer(Int(file.textBytes)),
-    ]
-    return Array((value.text() + "\n").utf8)
+  mutating func add(_ document: borrowing Document) {
+    for field in [
+      document.id, document.text, document.source, document.added, document.created, document.version, document.metadata,
+    ] { field.withUnsafeBytes { add($0) } }
+    count(recordHash(document.id), document.text.count)
   }
 
-  /// Writes the lines of a task's files that were handed on, and describes them.
-  /// - Throws: `ShardError` if one cannot be written.
-  static func write(_ manifest: inout TaskManifest, in folder: String) throws(ShardError) {
-    for i in manifest.files.indices where manifest.files[i].isPassed {
-      let file = manifest.files[i]
-      let line = line(file, fingerprint: manifest.fingerprint)
-      let path = "\(folder)/\(file.port)/\(file.name)"
-      try FileSystem.makeDirectory(ArchivePath.folder(of: path))
-      try FileSystem.write(line, to: path)
-      manifest.files[i].bytes = Int64(line.count)
-      manifest.files[i].digest = Digester.digest(line)
+  mutating func add(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) {
+    add(line)
+    count(recordHash(id), textBytes)
+  }
+
+  private mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    let hash = wideRecordHash(bytes)
+    withUnsafeBytes(of: (UInt64(bytes.count).littleEndian, hash.high.littleEndian, hash.low.littleEndian)) {
+      content.update($0)
     }
+  }
+
+  private mutating func count(_ id: UInt64, _ textBytes: Int) {
+    documents += 1
+    self.textBytes += textBytes
+    idHashes.append(id)
+  }
+
+  /// Equal lines stand for equal documents.
+  var line: [UInt8] {
+    let value: JSONValue = [
+      "passed": "These documents went to the next stage in memory and were not kept.",
+      "documents": .integer(documents), "textBytes": .integer(textBytes), "content": .string(content.finish().hex),
+    ]
+    return Array((value.text() + "\n").utf8)
   }
 }
 

@@ -177,7 +177,7 @@ public struct Plan: Sendable {
         if verdict == .fresh {
           manifests[index] = try history.sealed(stage: name, fingerprint: identity.fingerprint)
           if let manifest = manifests[index],
-            let need = try planner.demand(for: index, manifest, sources: manifests, history: history)
+            let need = try planner.demand(for: index, manifest, sources: manifests, history: history, locked: locked)
           {
             verdict = .run([need])
             manifests[index] = nil

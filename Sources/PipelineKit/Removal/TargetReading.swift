@@ -64,10 +64,22 @@ struct TargetReading {
 
   private mutating func readList(_ file: String, _ sidecar: String, as form: RemovalTargets.Form) throws {
     let mapped = try MappedFile(sidecar)
-    for word in mapped.bytes.bindMemory(to: UInt64.self) {
+    let words = mapped.bytes.bindMemory(to: UInt64.self)
+    for word in words {
       for place in wanted.places(hash: UInt64(littleEndian: word)) { note(place, file, form) }
     }
+    if form == .document, !manifest.ledger.repeated.isEmpty { noteCopies(in: Set(words), file) }
     withExtendedLifetime(mapped) {}
+  }
+
+  /// Documents that were repeated under names such as `id#2`.
+  private mutating func noteCopies(in words: Set<UInt64>, _ file: String) {
+    for (place, id) in wanted.ids.enumerated() {
+      for number in 2..<10_000 {
+        guard words.contains(recordHash(id + Array("#\(number)".utf8)).littleEndian) else { break }
+        note(place, file, .document)
+      }
+    }
   }
 
   private mutating func readDrops(_ file: String) throws {

@@ -58,11 +58,12 @@ public final class DocumentOutput {
   private func begin() throws -> any DocumentPart {
     let key = workspace.task.key
     let name = (rotateAtBytes == .max ? key : "\(key)-\(TaskPlan.padded(parts))") + ".jsonl.zst"
+    let file = try FileSink(workspace.stagedPath(port, name))
     let writer: any DocumentPart =
       if let link {
-        try PassedPart(link, name: name)
+        try PassedPart(link, file, name: name)
       } else {
-        DocumentFile(try FileSink(workspace.stagedPath(port, name)), level: compressionLevel)
+        DocumentFile(file, level: compressionLevel)
       }
     current = Part(name: name, writer: writer)
     parts += 1
@@ -79,8 +80,8 @@ public final class DocumentOutput {
     )
     try workspace.publish(
       PublishedFile(
-        port: port, name: part.name, bytes: writer.file?.bytes ?? 0, digest: writer.file?.digest ?? PassedFile.unknown,
-        documents: writer.documents, textBytes: Int64(writer.textBytes), passed: writer.file == nil ? true : nil),
+        port: port, name: part.name, bytes: writer.file.bytes, digest: writer.file.digest, documents: writer.documents,
+        textBytes: Int64(writer.textBytes), passed: link == nil ? nil : true),
       ids: writer.idHashes)
     current = nil
   }
@@ -97,8 +98,7 @@ private protocol DocumentPart: AnyObject {
   var repeatedKeys: Int { get }
   /// The id of the first document with a repeated key.
   var firstRepeated: [UInt8] { get }
-  /// nil if none was written.
-  var file: FileSink? { get }
+  var file: FileSink { get }
 
   func write(_ document: borrowing Document) throws
   func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws
@@ -109,7 +109,7 @@ private protocol DocumentPart: AnyObject {
 private final class DocumentFile: DocumentPart {
   private let sink: ZstdSink
   private let writer: DocumentWriter
-  let file: FileSink?
+  let file: FileSink
   var documents: Int { writer.documents }
   var textBytes: Int { writer.textBytes }
   var idHashes: [UInt64] { writer.idHashes }
@@ -131,39 +131,39 @@ private final class DocumentFile: DocumentPart {
   func finish() throws { try writer.commit() }
 }
 
-/// Hands documents on in memory.
+/// Hands documents on in memory; its file is the line that stands for them.
 private final class PassedPart: DocumentPart {
   private let link: PassLink
-  private(set) var documents = 0
-  private(set) var textBytes = 0
-  private(set) var idHashes: [UInt64] = []
+  private var passed = PassedFile()
   private(set) var repeatedKeys = 0
   private(set) var firstRepeated: [UInt8] = []
-  let file: FileSink? = nil
+  let file: FileSink
+  var documents: Int { passed.documents }
+  var textBytes: Int { passed.textBytes }
+  var idHashes: [UInt64] { passed.idHashes }
 
-  init(_ link: PassLink, name: String) throws {
+  init(_ link: PassLink, _ file: FileSink, name: String) throws {
     self.link = link
+    self.file = file
     try link.begin(file: name)
   }
 
   func write(_ document: borrowing Document) throws {
+    passed.add(document)
     if try link.take(document) {
       if repeatedKeys == 0 { firstRepeated = document.id }
       repeatedKeys += 1
     }
-    document.id.withUnsafeBytes { count($0, document.text.count) }
   }
 
   func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    passed.add(line: line, id: id, textBytes: textBytes)
     try link.take(line: line)
-    count(id, textBytes)
   }
 
-  private func count(_ id: UnsafeRawBufferPointer, _ textBytes: Int) {
-    documents += 1
-    self.textBytes += textBytes
-    idHashes.append(recordHash(id))
+  func finish() throws {
+    try link.end()
+    try file.write(passed.line)
+    try file.commit()
   }
-
-  func finish() throws { try link.end() }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import PipelineKit
 import ShardKit
 import Stages
@@ -117,6 +118,7 @@ private struct PassPipeline {
     #expect(try pipeline.manifest("passed", "clean").warnings == pipeline.manifest("alone", "clean").warnings)
     // Nothing runs again.
     #expect(try pipeline.run("passed").isEmpty)
+    #expect(try pipeline.run("passed") { $0.only = ["quality"] }.isEmpty)
     // Without passes, what was not kept is made; what comes after has the same inputs as before.
     let again = try pipeline.run("passed", passes: false)
     #expect(again.isEmpty)
@@ -158,6 +160,30 @@ private struct PassPipeline {
     #expect(try pipeline.digests("d", "language") == pipeline.digests("a", "language"))
     try pipeline.expectEqual("c", "a")
     try pipeline.expectEqual("d", "a")
+    // Kept afterwards: what was not kept is made once more.
+    _ = try pipeline.run("e")
+    #expect(try pipeline.run("e", clean: ", \"keep\": true")["clean run"] == [5, 0])
+    #expect(try pipeline.digests("e", "clean") == pipeline.digests("a", "clean"))
+    try pipeline.expectEqual("e", "a")
+  }
+
+  /// A file that is damaged beyond its size lies beside the output of the stage before too.
+  @Test func aDamagedOutputIsNotTakenOverAgain() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    _ = try pipeline.run("alone", passes: false)
+    _ = try pipeline.run("a")
+    let quality = try pipeline.manifest("a", "quality")
+    let name = try #require(quality.files.first { $0.port == "documents" }?.name)
+    let path = "\(pipeline.folder)/a/artifacts/quality/\(quality.fingerprint.short)/documents/\(name)"
+    let file = try #require(fopen(path, "r+"))
+    fseek(file, 20, SEEK_SET)
+    fputs("XX", file)
+    fclose(file)
+    let report = try Verification(store: RunStore(root: pipeline.folder + "/a")).run()
+    #expect(report.findings.count == 1, "\(report.findings)")
+    #expect(try pipeline.run("a")["read run"]?[1] == 4)
+    try pipeline.expectEqual("a", "alone")
   }
 
   @Test func aForcedStageTakesItsPassWithIt() throws {
