@@ -81,10 +81,13 @@ extension PublishedFile {
     guard rows.skip("{\"port\":"), let port = rows.string(), rows.skip(",\"name\":"), let name = rows.string(),
       rows.skip(",\"bytes\":"), let bytes = rows.integer(), rows.skip(",\"digest\":"), let digest = rows.digest(),
       rows.skip(",\"documents\":"), let documents = rows.integer(), rows.skip(",\"textBytes\":"),
-      let textBytes = rows.integer(), rows.skip("}"), max(bytes, documents, textBytes) <= 1 << 46
+      let textBytes = rows.integer(), max(bytes, documents, textBytes) <= 1 << 46
     else { return nil }
+    let isPassed = rows.skip(",\"passed\":true")
+    guard rows.skip("}") else { return nil }
     return Self(
-      port: port, name: name, bytes: bytes, digest: digest, documents: Int(documents), textBytes: textBytes)
+      port: port, name: name, bytes: bytes, digest: digest, documents: Int(documents), textBytes: textBytes,
+      passed: isPassed ? true : nil)
   }
 }
 
@@ -153,11 +156,12 @@ extension NodeManifest {
     bare.identity.files = []
     let published = LongList(path: ["files"], count: files.count) { [files] in
       let file = files[$0]
-      return [
+      let members: JSONValue = [
         "port": .string(file.port), "name": .string(file.name), "bytes": .integer(Int(file.bytes)),
         "digest": .string(file.digest.hex), "documents": .integer(file.documents),
         "textBytes": .integer(Int(file.textBytes)),
       ]
+      return file.isPassed ? .object((members.members ?? []) + [JSONMember("passed", true)]) : members
     }
     return LongList.text(of: bare.json, with: [identity.list(["identity", "files"]), published], isPretty: isPretty)
   }

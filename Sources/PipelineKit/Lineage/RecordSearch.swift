@@ -54,7 +54,8 @@ public struct RecordSearch {
   /// Reads the documents at these places; each file once, up to the last place in it.
   /// - Throws: `ShardError` if a file cannot be read, or a line of it is not a document.
   public static func read(_ places: [Place], _ body: (Place, Document) throws -> Void) throws {
-    for (path, places) in Dictionary(grouping: Set(places.filter(\.isKept)), by: \.path).sorted(by: { $0.key < $1.key }) {
+    for (path, places) in Dictionary(grouping: Set(places.filter(\.isKept)), by: \.path).sorted(by: { $0.key < $1.key })
+    {
       let lines = LineReader(try openSource(path))
       for place in places.sorted(by: { $0.ordinal < $1.ordinal }) {
         while lines.number < place.ordinal { guard try lines.next() != nil else { break } }

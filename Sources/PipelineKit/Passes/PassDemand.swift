@@ -57,7 +57,8 @@ extension Selection {
     guard nodes.count < graph.nodes.count else { return }
     let planner = Planner(graph: graph, selection: self)
     var manifests: [Int: NodeManifest] = [:]
-    for index in graph.order where !nodes.contains(index) && graph.sources(of: index).allSatisfy({ manifests[$0] != nil }) {
+    for index in graph.order
+    where !nodes.contains(index) && graph.sources(of: index).allSatisfy({ manifests[$0] != nil }) {
       guard let identity = try? planner.identity(of: index, sources: manifests, history: history) else { continue }
       manifests[index] = try history.sealed(stage: graph.nodes[index].name, fingerprint: identity.fingerprint)
     }

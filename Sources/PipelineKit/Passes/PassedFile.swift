@@ -10,7 +10,8 @@ struct PassedFile {
 
   mutating func add(_ document: borrowing Document) {
     for field in [
-      document.id, document.text, document.source, document.added, document.created, document.version, document.metadata,
+      document.id, document.text, document.source, document.added, document.created, document.version,
+      document.metadata,
     ] { field.withUnsafeBytes { add($0) } }
     count(recordHash(document.id), document.text.count)
   }

@@ -9,7 +9,7 @@ public struct Boilerplate: Equatable, Sendable {
   private let phrases: Set<UInt64>
   /// Whether a phrase contains 、 or 。.
   private let hasStops: Bool
-  /// First characters of phrases and of copyright notices, as `LineEdges` has them.
+  /// First characters of phrases and of copyright notices, as `first` finds them.
   private let firsts: Set<UInt32>
   /// Longer lines are not checked.
   static let maximumBytes = 240
@@ -141,7 +141,7 @@ public struct Boilerplate: Equatable, Sendable {
       } else if let width = separatorWidth(line, i) {
         i += width
       } else {
-        return line[i...].prefix(3).reduce(0) { $0 << 8 | UInt32($1) }
+        return line[i...].prefix(byte < 0xE0 ? 2 : 3).reduce(0) { $0 << 8 | UInt32($1) }
       }
     }
     return nil

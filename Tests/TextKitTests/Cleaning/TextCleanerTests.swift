@@ -121,6 +121,12 @@ import Testing
     #expect(cleaned(page) { $0.boilerplate = nil } == page.replacing("｜", with: "|"))
   }
 
+  @Test(arguments: [
+    "©山田", "© Yamada", "©2020", "COPYRIGHT 山田", "　Copyright山田", "(C) 2020 山田", "（ｃ） １９９９", "Powered By 山田",
+    "山田 All Rights Reserved", "山田　ALL RIGHTS RESERVED.", "[続きを読む]", "＞ホーム", "Ｈｏｍｅ",
+  ])
+  func noticesGoWhateverFollowsOrPrecedes(_ line: String) { #expect(cleaned("本文です。\n" + line) == "本文です。") }
+
   @Test func boilerplateInTheMiddleAndInSentencesStays() {
     let body = (1...30).map { "\($0)行目の文章です。" }.joined(separator: "\n")
     let text = body + "\nホーム\n" + body
