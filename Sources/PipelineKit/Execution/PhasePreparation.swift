@@ -42,7 +42,8 @@ struct PhasePreparation {
       }
     }
     let fingerprints = tasks.map(fingerprint)
-    for i in tasks.indices { tasks[i].resources.memoryBytes += passes.memoryBytes }
+    let more = passes.memoryBytes
+    for i in tasks.indices where more > 0 { tasks[i].resources.memoryBytes += more }
     var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:], passes: passes)
     var verdicts: [(plan: TaskPlan, verdict: TaskVerdict, identity: TaskIdentity)] = []
     let history = try TaskHistory(store: store, node: nodeID, stage: node.name, pipeline: pipeline, phase: phase)

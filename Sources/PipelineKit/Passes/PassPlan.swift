@@ -5,8 +5,6 @@ struct PassPlan: Sendable {
   /// By the port that hands its documents on.
   var readers: [String: PassReader] = [:]
 
-  var isEmpty: Bool { readers.isEmpty }
-
   /// All stages that take part, in the order of the documents' way.
   var all: [PassReader] {
     readers.sorted { $0.key < $1.key }.flatMap { [$0.value] + $0.value.next.all }
