@@ -40,24 +40,15 @@ extension Document {
 /// Reads documents out of single JSON lines.
 public final class DocumentLine {
   private let json = JSONObjectReader()
-  private var padded = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+  private let padded = PaddedCopy()
 
   public init() {}
-
-  deinit { padded.deallocate() }
 
   /// Reads a line, reusing the document's arrays.
   /// - Throws: `ShardError` (`.malformed`) if it is not a document.
   public func read(_ line: UnsafeRawBufferPointer, into document: inout Document) throws(ShardError) {
-    let needed = line.count + JSONObjectReader.padding
-    if padded.count < needed {
-      padded.deallocate()
-      padded = .allocate(byteCount: needed * 2, alignment: 64)
-    }
-    padded.copyMemory(from: line)
-    for i in line.count..<needed { padded[i] = 0 }
     document.clear()
-    if let problem = document.fill(from: UnsafeRawBufferPointer(rebasing: padded[..<line.count]), json) {
+    if let problem = document.fill(from: padded.copy(line), json) {
       throw ShardError(.malformed, "a document's line", "it is not a document: \(problem)", hint: DocumentCheck.hint)
     }
   }

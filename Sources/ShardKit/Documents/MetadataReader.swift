@@ -25,7 +25,7 @@ private final class Branch {
   private var leaves: [(key: [UInt8], path: Int)] = []
   private var branches: [(key: [UInt8], branch: Branch)] = []
   private let reader = JSONObjectReader()
-  private var padded = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 64)
+  private let padded = PaddedCopy()
 
   init(_ paths: [(number: Int, keys: ArraySlice<Substring>)]) {
     for key in Set(paths.compactMap { $0.keys.first.map { ExactText($0) } }).sorted() {
@@ -36,17 +36,8 @@ private final class Branch {
     }
   }
 
-  deinit { padded.deallocate() }
-
   func read(_ object: UnsafeRawBufferPointer, _ found: MetadataReader.Found) {
-    let needed = object.count + JSONObjectReader.padding
-    if padded.count < needed {
-      padded.deallocate()
-      padded = .allocate(byteCount: needed * 2, alignment: 64)
-    }
-    padded.copyMemory(from: object)
-    for i in object.count..<needed { padded[i] = 0 }
-    _ = reader.read(padded: UnsafeRawBufferPointer(rebasing: padded[..<object.count])) { field in
+    _ = reader.read(padded: padded.copy(object)) { field in
       for (key, path) in leaves where field.key.elementsEqual(key) { found(path, field.value, field.kind) }
       guard field.kind == .object else { return }
       for (key, branch) in branches where field.key.elementsEqual(key) { branch.read(field.value, found) }

@@ -26,8 +26,7 @@ public enum MDSHash: String, Sendable, CaseIterable {
   }
 
   private static func wide(_ bytes: UnsafeRawBufferPointer) -> String {
-    var low: UInt64 = 0
-    let high = pl_xxh3_128(bytes.baseAddress, bytes.count, &low)
-    return bigEndian(high) + bigEndian(low)
+    let hash = wideRecordHash(bytes)
+    return bigEndian(hash.high) + bigEndian(hash.low)
   }
 }
