@@ -1,7 +1,7 @@
 """ModernBERT on one GPU: the engine's operations against float32, and training steps beside transformers' own model.
 
-usage: modernbert.py libpipelinetorch.so [--only check,sdpa,flash,compile,engine,profile] [--shapes 1024x128,8192x16]
-                     [--layers 22] [--transformers FOLDER]
+usage: modernbert.py libpipelinetorch.so [--only check,sdpa,flash,compile,flash-compile,engine,profile]
+                     [--shapes 1024x128,8192x16] [--layers 22] [--transformers FOLDER]
 
 `check`: rotary positions, a sum with its norm, and attention within a window, each against float32 with plain bfloat16 beside it and
 the same bits twice; then the whole model's logits and gradients, engine in bf16 beside transformers in float32 and in bf16, over
@@ -9,8 +9,9 @@ packed documents of unequal lengths, longer than the window. Exits with 1 if any
 
 The others print tokens/s, TFLOP/s and peak memory of a training step of ModernBERT-base (bf16, 30 % of tokens masked, fused AdamW,
 clipping, no padding): `sdpa` is transformers' ModernBertForMaskedLM in autocast over fp32 parameters with sparse prediction where the
-release has it, `flash` the same with flash_attention_2 where flash-attn is installed, `compile` is torch.compile of sdpa. `engine` does
-what the engine's trainer does: bf16 working copies of fp32 masters, the last layer and the head on masked rows only.
+release has it, `flash` the same with flash attention in its windowed form (flash-attn where it is installed, else the copy of its
+kernels that torch has), `compile` and `flash-compile` are torch.compile of the two. `engine` does what the engine's trainer does:
+bf16 working copies of fp32 masters, the last layer and the head on masked rows only.
 
 --transformers names a folder that has the release to import, such as .venv/transformers5.
 """
@@ -49,6 +50,30 @@ def new_model(layers, attention="sdpa"):
 
     torch.manual_seed(0)
     return transformers.ModernBertForMaskedLM(configuration(layers, attention)).to(device)
+
+
+def torch_flash(module, query, key, value, attention_mask, scaling, dropout=0.0, sliding_window=None, **kwargs):
+    """transformers' form of an attention [batch, heads, length, size], by torch's own copy of flash attention's kernels."""
+    assert attention_mask is None
+    reach = -1 if sliding_window is None else sliding_window - 1
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    out = torch.ops.aten._flash_attention_forward(
+        query, key, value, None, None, query.shape[1], key.shape[1], dropout, False, False, scale=scaling,
+        window_size_left=reach, window_size_right=reach)[0]
+    return out, None
+
+
+def flash_name():
+    """The name of flash attention for transformers, which learns of torch's kernels where flash-attn is not installed (it looks for a
+    package behind every name with "flash" in it)."""
+    if importlib.util.find_spec("flash_attn") is not None:
+        return "flash_attention_2"
+    import transformers
+    from transformers.masking_utils import AttentionMaskInterface, flash_attention_mask
+
+    transformers.AttentionInterface.register("torch_windowed", torch_flash)
+    AttentionMaskInterface.register("torch_windowed", flash_attention_mask)
+    return "torch_windowed"
 
 
 # MARK: The engine's form
@@ -265,8 +290,8 @@ class EngineStep:
 def time_step(kind, layers, length, sequences, steps=8):
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    model = new_model(layers, "flash_attention_2" if kind == "flash" else "sdpa").train()
-    step = EngineStep(model, layers) if kind == "engine" else PlainStep(model, kind == "compile")
+    model = new_model(layers, flash_name() if kind.startswith("flash") else "sdpa").train()
+    step = EngineStep(model, layers) if kind == "engine" else PlainStep(model, kind.endswith("compile"))
     generator = torch.Generator(device).manual_seed(1)
     draw = lambda *shape: torch.randint(1, VOCABULARY, shape, device=device, generator=generator)
     masked = int(length * sequences * 0.3) // 64 * 64
@@ -277,13 +302,13 @@ def time_step(kind, layers, length, sequences, steps=8):
             step(batch)
         time = milliseconds(lambda: step(batch), steps)
     except torch.cuda.OutOfMemoryError:
-        print(f"step {kind:8} {length:4}x{sequences:<5} does not fit", flush=True)
+        print(f"step {kind:13} {length:4}x{sequences:<5} does not fit", flush=True)
         return None
     tokens = length * sequences / time
     matrices = layers * (4 * WIDTH * WIDTH + 3 * WIDTH * INNER) + 0.3 * (WIDTH * WIDTH + VOCABULARY * WIDTH)
     wide = math.ceil(layers / EVERY)
     flops = 6 * matrices + 12 * WIDTH * (wide * length + (layers - wide) * min(length, 2 * REACH + 1))
-    print(f"step {kind:8} {length:4}x{sequences:<5} {time:7.1f} ms  {tokens:5.0f}k tokens/s  "
+    print(f"step {kind:13} {length:4}x{sequences:<5} {time:7.1f} ms  {tokens:5.0f}k tokens/s  "
           f"{tokens * flops / 1e9:4.0f} TFLOP/s  peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB", flush=True)
     return step, batch
 
@@ -291,7 +316,7 @@ def time_step(kind, layers, length, sequences, steps=8):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("engine")
-    parser.add_argument("--only", default="check,sdpa,flash,compile,engine")
+    parser.add_argument("--only", default="check,sdpa,flash,compile,flash-compile,engine")
     parser.add_argument("--shapes", default="1024x128,8192x16")
     parser.add_argument("--layers", type=int, default=22)
     parser.add_argument("--transformers", default="")
@@ -310,11 +335,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = True
     for shape in options.shapes.split(","):
         length, sequences = map(int, shape.split("x"))
-        for kind in ("sdpa", "flash", "compile", "engine"):
+        for kind in ("sdpa", "flash", "compile", "flash-compile", "engine"):
             if kind not in wanted:
-                continue
-            if kind == "flash" and importlib.util.find_spec("flash_attn") is None:
-                print("flash-attn is not installed", flush=True)
                 continue
             made = time_step(kind, options.layers, length, sequences)
             if kind == "engine" and "profile" in wanted and made:
