@@ -94,6 +94,11 @@ struct SegmentedAttention {
 void segmented_attention_forward(SegmentedAttention tensors, cudaStream_t stream);
 void segmented_attention_backward(SegmentedAttention tensors, cudaStream_t stream);
 
+// The same on Hopper's tensor cores, where the device has them; the backward pass begins after the products.
+bool has_hopper_attention(int64_t tokens);
+void hopper_segmented_forward(SegmentedAttention tensors, cudaStream_t stream);
+void hopper_segmented_backward(SegmentedAttention tensors, cudaStream_t stream);
+
 // Rotary positions of queries and keys in qkv [tokens, 3·heads·size], in place: the halves of each head are turned against
 // each other by the angles of the token's position, and turned back for gradients. `cosine` and `sine` are
 // [positions, size/2]; `size` is a multiple of two vectors.

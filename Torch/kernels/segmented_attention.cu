@@ -267,6 +267,7 @@ static void launch(void (*kernel)(SegmentedAttention), const SegmentedAttention 
 }
 
 void segmented_attention_forward(SegmentedAttention tensors, cudaStream_t stream) {
+  if (has_hopper_attention(tensors.tokens)) return hopper_segmented_forward(tensors, stream);
   launch(segmented_forward_kernel, tensors, 384 * Tile<64>::row_bytes, stream);
 }
 
@@ -274,6 +275,7 @@ void segmented_attention_backward(SegmentedAttention tensors, cudaStream_t strea
   const auto blocks = static_cast<unsigned>((tensors.tokens * tensors.heads * 8 + 255) / 256);
   segmented_product_kernel<<<blocks, 256, 0, stream>>>(tensors);
   launched("segmented attention");
+  if (has_hopper_attention(tensors.tokens)) return hopper_segmented_backward(tensors, stream);
   launch(segmented_query_kernel, tensors, 512 * Tile<64>::row_bytes, stream);
   launch(segmented_key_kernel, tensors, 512 * Tile<64>::row_bytes + 2 * threads * 4, stream);
 }
