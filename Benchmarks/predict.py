@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Documents a second of classifier.predict beside transformers: the same model, the same texts, the same threads.
+"""Documents per second of classifier.predict beside transformers: the same model, the same texts, the same threads.
 
 usage: predict.py --program pipeline --texts FILES [--documents 2000] [--shape small|base] [--labels 3] [--length 512]
                   [--threads 2] [--device cpu] [--batch 32] [--work FOLDER]
@@ -17,6 +17,7 @@ import collections
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,13 +47,22 @@ def run(options, name, stages):
     return artifact
 
 
+def decompressed(path):
+    """By pyarrow where there is no zstd program."""
+    if shutil.which("zstd"):
+        return subprocess.run(["zstd", "-dc", str(path)], capture_output=True, check=True).stdout
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(str(path), "zstd").read()
+
+
 def lines(folder):
     for path in sorted(folder.rglob("*.jsonl*")) if folder.is_dir() else [folder]:
         if path.name.endswith(".ids"):
             continue
         data = path.read_bytes()
         if path.name.endswith(".zst"):
-            data = subprocess.run(["zstd", "-dc", str(path)], capture_output=True, check=True).stdout
+            data = decompressed(path)
         for line in data.decode().splitlines():
             yield json.loads(line)
 

@@ -72,12 +72,16 @@ def fused_loss(model, ids, rows, labels, bias):
     """The order of operations of the engine's MosaicBERT."""
     ops = torch.ops.pipeline
     batch, length = ids.shape
+    penalty = torch.tensor(slopes(HEADS), device=device)
     x = F.embedding(ids.view(-1), model.word.weight, 0) + model.token_type.weight[:1]
     x = F.dropout(ops.layer_norm(x, model.norm.weight, model.norm.bias, 1e-12), DROPOUT)
     twin = x
     for number, layer in enumerate(model.layers):
         qkv = ops.linear(x, layer.qkv.weight, layer.qkv.bias)
-        context = ops.attention(qkv, batch, length, HEADS, bias, None, None, 0.0, True)
+        if length > 128:
+            context = ops.segmented_attention(qkv, length, HEADS, None, penalty)
+        else:
+            context = ops.attention(qkv, batch, length, HEADS, bias, None, None, 0.0, True)
         if number == LAYERS - 1:
             context, twin = context.index_select(0, rows), x.index_select(0, rows)
         x = ops.linear(context, layer.dense.weight, layer.dense.bias)
