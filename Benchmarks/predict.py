@@ -68,11 +68,13 @@ def lines(folder):
 
 
 def make(options, texts):
+    import tokenizers
     import torch
     import transformers
 
-    basic = transformers.models.bert.tokenization_bert.BasicTokenizer()
-    words = collections.Counter(word for text in texts[:500] for word in basic.tokenize(text))
+    normal, split = tokenizers.normalizers.BertNormalizer(lowercase=True), tokenizers.pre_tokenizers.BertPreTokenizer()
+    words = collections.Counter(
+        word for text in texts[:500] for word, _ in split.pre_tokenize_str(normal.normalize_str(text)))
     letters = sorted({letter for word in words for letter in word})
     often = [word for word, _ in words.most_common(20_000)]
     vocabulary = list(dict.fromkeys(SPECIAL + letters + [f"##{letter}" for letter in letters] + often))[:30_522]

@@ -43,10 +43,11 @@ struct Rotated : torch::autograd::Function<Rotated> {
     return qkv;
   }
 
-  // Turns the gradient back where it is: it comes from attention alone, which has made it for this.
-  static variable_list backward(AutogradContext *context, variable_list gradients) {
+  // Turns the gradient back where it is if nobody else has it or its memory, as when attention has made it for this.
+  static variable_list backward(AutogradContext *context, const variable_list &gradients) {
     auto saved = context->get_saved_variables();
-    auto gradient = laid(gradients[0]);
+    const bool is_own = gradients[0].use_count() == 1 && gradients[0].storage().use_count() == 1;
+    auto gradient = is_own ? laid(gradients[0]) : gradients[0].clone(at::MemoryFormat::Contiguous);
     turn(gradient, context->saved_data["heads"].toInt(), saved[0], saved[1], saved[2], true);
     return {gradient, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }

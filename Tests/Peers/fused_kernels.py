@@ -299,7 +299,9 @@ def check_rotary():
             # It may work in place, on what an operation gave.
             out = ops.rotary(qkv * 1, heads, angle.cos(), angle.sin(), positions)
             close(name, out, reference)
-            close(name + " gradient", gradients(out, qkv, outside)[0], gradients(reference, wide, outside.double())[0])
+            given = outside.clone()
+            close(name + " gradient", gradients(out, qkv, outside)[0], gradients(reference, wide, given.double())[0])
+            check(name + " leaves a gradient of others alone", torch.equal(outside, given))
 
 
 def check_add_norm():

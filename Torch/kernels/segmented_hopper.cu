@@ -391,7 +391,7 @@ __global__ void __launch_bounds__(query_groups * hopper::group_threads, query_bl
 #endif
 }
 
-constexpr int key_groups = 1, key_blocks = 2, key_stages = 4;
+constexpr int key_groups = 1, key_blocks = 3, key_stages = 3;
 using KeyCourse = Course<key_groups, 2, key_stages>;
 
 template <bool sloped>
@@ -428,13 +428,11 @@ __global__ void __launch_bounds__(key_groups * hopper::group_threads, key_blocks
     hopper::group_sync(group);
     const auto &tile = course.tile(number);
     const int from = offset + number * hopper::rows;
-    GroupSums scores, gradient;
+    GroupSums scores;
     hopper::products_begin();
     multiply_all(scores, shared.own_rows[group][0], tile[0]);
     hopper::products_commit();
-    multiply_all(gradient, shared.own_rows[group][1], tile[1]);
-    hopper::products_commit();
-    hopper::products_wait<1>();
+    hopper::products_wait<0>();
     course.done_before(number);
     const float *log_sums = shared.figures[group][number & 1][0] + threadIdx.x % 4 * 2, *products = log_sums + hopper::rows;
     hopper::settle(scores);
@@ -453,7 +451,10 @@ __global__ void __launch_bounds__(key_groups * hopper::group_threads, key_blocks
     }
 #pragma unroll
     for (int step = 0; step < 4; step++) weights[step] = left_of(scores, step);
+    GroupSums gradient;
     hopper::products_begin();
+    multiply_all(gradient, shared.own_rows[group][1], tile[1]);
+    hopper::products_commit();
     add_turned(value_sums, weights, tile[1]);
     hopper::products_commit();
     hopper::products_wait<1>();
@@ -461,11 +462,15 @@ __global__ void __launch_bounds__(key_groups * hopper::group_threads, key_blocks
 #pragma unroll
     for (int n = 0; n < 8; n++) {
       const float2 product = *reinterpret_cast<const float2 *>(products + 8 * n);
-#pragma unroll
-      for (int j = 0; j < 4; j++) scores[n][j] *= gradient[n][j] - (j % 2 == 0 ? product.x : product.y);
+      // Pairs (g, 2t), (g + 8, 2t) of this eighth column.
+      const uint32_t upper = weights[n / 2].at[n % 2 * 2], lower = weights[n / 2].at[n % 2 * 2 + 1];
+      gradient[n][0] = __uint_as_float(upper << 16) * (gradient[n][0] - product.x);
+      gradient[n][1] = __uint_as_float(upper & 0xffff0000u) * (gradient[n][1] - product.y);
+      gradient[n][2] = __uint_as_float(lower << 16) * (gradient[n][2] - product.x);
+      gradient[n][3] = __uint_as_float(lower & 0xffff0000u) * (gradient[n][3] - product.y);
     }
 #pragma unroll
-    for (int step = 0; step < 4; step++) left[step] = left_of(scores, step);
+    for (int step = 0; step < 4; step++) left[step] = left_of(gradient, step);
     hopper::products_begin();
     add_turned(key_sums, left, tile[0]);
     hopper::products_commit();
