@@ -8,8 +8,6 @@ import json
 import os
 import random
 
-import zstandard
-
 KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわをん"
 KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン"
 PARTICLES = ["は", "が", "を", "に", "で", "と", "の", "も", "から", "まで"]
@@ -44,6 +42,8 @@ def edited(rng, text):
 
 
 def make(folder, megabytes, shards=8, seed=11):
+    import zstandard
+
     rng = random.Random(seed)
     vocabulary = words(rng, 60_000)
     weights, total = [], 0.0

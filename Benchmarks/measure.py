@@ -1,4 +1,4 @@
-"""Runs a command and measures it: time, and the peak memory of its whole process tree."""
+"""Runs a command and measures it: time, and the peak anonymous memory of its whole process tree."""
 
 import os
 import re
@@ -19,11 +19,12 @@ class Measurement:
 
 
 def tree_bytes(pid):
-    """Resident memory of a process and all below it."""
+    """Resident memory of a process and all below it, without pages of files and what processes share."""
     total = 0
     try:
         with open(f"/proc/{pid}/statm") as statm:
-            total = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            resident, shared = map(int, statm.read().split()[1:3])
+            total = (resident - shared) * os.sysconf("SC_PAGE_SIZE")
         with open(f"/proc/{pid}/task/{pid}/children") as children:
             total += sum(tree_bytes(int(child)) for child in children.read().split())
     except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
