@@ -34,7 +34,7 @@ public struct CommonCrawlExtract: SinglePhaseStage {
   }
 
   public static let name = "commoncrawl.extract"
-  public static let revision = 4
+  public static let revision = 5
   public static let summary = "Extracts documents in the selected languages from web archives (WET or WARC)."
   static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The texts; the record's id is the document's id.")

@@ -4,8 +4,8 @@ import TextKit
 
 /// Keeps documents in the selected languages.
 ///
-/// Clear cases of Japanese are decided by scripts: at least a fifth of the letters are kana, and four fifths are kana
-/// or kanji. All others are decided by CLD2.
+/// Clear cases of Japanese are decided by scripts: at least a fifth of the bytes of letters are kana, and four fifths are
+/// kana or kanji. All others are decided by CLD2.
 public struct FilterLanguage: PassingStage, SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Languages to keep, as CLD2's ISO 639 codes: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
@@ -17,14 +17,15 @@ public struct FilterLanguage: PassingStage, SinglePhaseStage {
     @Option("Size of a document's beginning that is examined.", in: ByteCount(256)...ByteCount(1 << 30))
     var sampleBytes = ByteCount(64 << 10)
     @Option(
-      "Accepts a text as Japanese without CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji.")
+      "Accepts a text as Japanese without CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji, by bytes."
+    )
     var kanaDecides = true
 
     public init() {}
   }
 
   public static let name = "filter.language"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Keeps documents in the selected languages, by scripts and CLD2."
   static let documents = Input<Documents>("documents", "The documents to judge.")
   static let kept = Output<Documents>("documents", "The documents in the selected languages.")

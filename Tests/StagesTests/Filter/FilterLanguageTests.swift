@@ -32,6 +32,17 @@ import Testing
     }
   }
 
+  /// Names in Latin letters are many characters and few bytes.
+  @Test func scriptsAreWeighedByBytes() throws {
+    let text = "Microsoft Dynamics 365 のプレビューについて、この記事では新しい機能と変更された点を紹介しています。"
+    for (kanaDecides, way) in [(true, "by-script"), (false, "by-cld2")] {
+      let harness = try StageHarness(FilterLanguage.self, options: ["kanaDecides": .bool(kanaDecides)])
+      try harness.add(documents: [[Document(id: "a", text: text)]])
+      try harness.run()
+      #expect(try harness.drops().isEmpty && harness.metrics == [way: 1])
+    }
+  }
+
   @Test func sharesOfSeveralLanguagesAddUp() throws {
     let mixed = Self.texts["ja"]! + " " + Self.texts["en"]!
     #expect(try drops(mixed, ["minimumFraction": .number(0.9)]).first?.reason == "language")

@@ -188,7 +188,9 @@ import Testing
     func share(_ text: String) -> (kana: Double, japanese: Double) {
       Array(text.utf8).withUnsafeBufferPointer { JapaneseScript.japanese($0) }
     }
-    #expect(share("かな漢字ab 12。") == (2.0 / 6, 4.0 / 6))
+    #expect(share("かな漢字ab 12。") == (6.0 / 14, 12.0 / 14))
+    // Half-width kana, 𠮷 (four bytes), é and д (two each) are not among the common ones.
+    #expect(share("ｶｰ𠮷éд") == (6.0 / 14, 10.0 / 14))
     #expect(share("123 。") == (0, 0))
   }
 
