@@ -2,11 +2,12 @@ import CKernels
 
 /// A text as scalars and their classes, in memory that is reused for the next text.
 ///
-/// Four bytes plus one per character; both arrays end with spare elements so that `count + 1` can be read.
+/// Four bytes plus one per character; both arrays end with spare elements so that `count + 1` can be read. Only `load`
+/// changes the members, and reads none of them meanwhile, so that Swift need not watch each access.
 public final class DecodedText {
-  public private(set) var scalars: UnsafeMutablePointer<UInt32>
-  public private(set) var classes: UnsafeMutablePointer<UInt8>
-  public private(set) var count = 0
+  @exclusivity(unchecked) public private(set) var scalars: UnsafeMutablePointer<UInt32>
+  @exclusivity(unchecked) public private(set) var classes: UnsafeMutablePointer<UInt8>
+  @exclusivity(unchecked) public private(set) var count = 0
   private var capacity: Int
   /// Elements that a kernel may write behind the last.
   private static let spare = 16
