@@ -39,7 +39,7 @@ public struct TokenizerEncode: Stage {
 
   public static let name = "tokenizer.encode"
   public static let formerNames = ["tokenize"]
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Converts documents to MDS shards of token ids, packed or one document per sample."
   static let documents = Input<Documents>("documents", "The documents to tokenize.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
@@ -83,7 +83,7 @@ public struct TokenizerEncode: Stage {
       let tokenizer = try TokenizerInput.files(context)
       let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
       return try TaskPlan.grouped(
-        context.files(Self.documents), bytes: 128 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
+        context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
       ).map { try $0.reading(tokenizer: tokenizer, words) }
     case .index:
       return [

@@ -45,6 +45,11 @@ private struct PassPipeline {
     try #require(try RunStore(root: "\(folder)/\(store)").newestSealed(stage: stage, pipeline: "t")?.manifest)
   }
 
+  /// Whether an output's documents were handed on and not kept.
+  func hasPassed(_ store: String, _ stage: String, _ port: String) throws -> Bool {
+    try manifest(store, stage).files.contains { $0.port == port && $0.isPassed }
+  }
+
   /// Digests of what is kept, by port and name.
   func digests(_ store: String, _ stage: String) throws -> [String: String] {
     try manifest(store, stage).files.filter { !$0.isPassed }.reduce(into: [:]) {
@@ -222,6 +227,29 @@ private struct PassPipeline {
     let again = try pipeline.run("a")
     #expect(again["read run"] == [5, 0], "\(again)")
     try pipeline.expectEqual("a", "alone")
+  }
+
+  /// A phase after the first hands documents on too, as the lines that it copies, and one stage to two others.
+  @Test func deduplicationHandsItsSurvivorsOn() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    let more = #"""
+      , "split": { "use": "mix.split", "inputs": { "documents": "exact" }, "options": { "heldOutFraction": 0.3 } },
+      "redacted": { "use": "redact.pii", "inputs": { "documents": "split.heldout" } }
+      """#
+    _ = try pipeline.run("alone", passes: false, more: more)
+    _ = try pipeline.run("passed", more: more)
+    #expect(try pipeline.hasPassed("passed", "exact", "documents"))
+    #expect(try pipeline.hasPassed("passed", "split", "heldout"))
+    #expect(try !pipeline.hasPassed("passed", "split", "train"))
+    for stage in ["exact", "split", "redacted"] {
+      let (a, b) = (try pipeline.manifest("passed", stage), try pipeline.manifest("alone", stage))
+      #expect(a.ledger == b.ledger && a.warnings == b.warnings && a.metrics == b.metrics, "\(stage)")
+      let all = try pipeline.digests("alone", stage)
+      #expect(try pipeline.digests("passed", stage).allSatisfy { all[$0.key] == $0.value }, "\(stage)")
+    }
+    #expect(try pipeline.digests("passed", "redacted") == pipeline.digests("alone", "redacted"))
+    #expect(try pipeline.run("passed", more: more).isEmpty)
   }
 
   @Test func aTraceTellsOfEveryStage() throws {
