@@ -144,6 +144,21 @@ public final class Workspace {
     return writer
   }
 
+  /// Makes a file of documents part of an output as it is, without reading or copying it, and counts its documents.
+  ///
+  /// - Parameter ids: `recordHash` of each document's id in order.
+  /// - Returns: false, having done nothing, where documents have to be written one by one: the next stage takes them in
+  ///   memory, some were removed from the store, or the file is not in the form that `documents(to:)` writes.
+  /// - Throws: `ShardError` when the link cannot be made.
+  public func share(_ file: ArtifactFile, as output: Output<Documents>, ids: () throws -> [UInt64]) throws -> Bool {
+    guard passes.readers[output.port.name] == nil, removals.isEmpty, file.name.hasSuffix(".jsonl.zst") else {
+      return false
+    }
+    try link(output, name: task.key + ".jsonl.zst", to: file, ids: try ids())
+    ledger.output.add(documents: file.documents, bytes: Int(file.textBytes))
+    return true
+  }
+
   /// Opens any other file of an output. Pass it to `publish` when it is complete.
   ///
   ///     let file = try workspace.file(Self.index, workspace.task.key + ".index")

@@ -27,7 +27,7 @@ public struct DedupeExact: Stage {
   }
 
   public static let name = "dedupe.exact"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Removes documents with identical text."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The kept documents.")

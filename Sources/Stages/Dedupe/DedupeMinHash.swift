@@ -55,7 +55,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
   }
 
   public static let name = "dedupe.minhash"
-  public static let revision = 3
+  public static let revision = 4
   static let reason = "near-duplicate"
   public static let summary = "Removes near-duplicates, keeping the preferred document of each cluster."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")

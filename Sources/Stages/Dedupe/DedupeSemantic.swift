@@ -43,7 +43,7 @@ public struct DedupeSemantic: Stage, DerivedOptions {
   }
 
   public static let name = "dedupe.semantic"
-  public static let revision = 1
+  public static let revision = 2
   static let reason = "semantic-duplicate"
   public static let summary = "Removes documents that mean the same as another one, by the vectors of an encoder."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")

@@ -36,7 +36,7 @@ public struct DedupeURL: Stage {
   }
 
   public static let name = "dedupe.url"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Removes documents with the web address of another document."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The kept documents.")

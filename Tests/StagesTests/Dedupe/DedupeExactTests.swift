@@ -62,6 +62,24 @@ private func deduplicated(
     #expect(try harness.documents() == [document])
   }
 
+  /// What is not written anew has the bytes, the ids and the counts that writing gives.
+  @Test func aFileThatLosesNothingStaysAsItIs() throws {
+    let unique = (0..<50).map { Document(id: "u\($0)", text: "文章\($0)", metadata: ["n": .integer($0)]) }
+    let copies = [Document(id: "v0", text: "文章0"), Document(id: "v1", text: "別の文章です")]
+    let harness = try deduplicated([unique, copies])
+    let path = "\(harness.directory)/input/upstream/00000.jsonl.zst"
+    let input = try FileSystem.read(path)
+    let kept = harness.files("documents")
+    #expect(kept.map(\.name) == ["00000.jsonl.zst", "00001.jsonl.zst"] && kept.map(\.documents) == [50, 1])
+    #expect(try FileSystem.read(kept[0].path) == input && kept[0].digest == Digester.digest(input))
+    #expect(FileSystem.status(kept[0].path)?.inode == FileSystem.status(path)?.inode)
+    #expect(try harness.documents().map(\.idString) == unique.map(\.idString) + ["v1"])
+    let ids = try FileSystem.read(harness.files("ids")[0].path)
+    #expect(ids == unique.map { recordHash($0.id).littleEndian }.withUnsafeBytes { Array($0) })
+    #expect(harness.ledger.input.documents == 52 && harness.ledger.output.documents == 51)
+    #expect(harness.ledger.imbalance == 0)
+  }
+
   @Test func changedInputIsNoticed() throws {
     let harness = try StageHarness(DedupeExact.self)
     try harness.add(documents: [[Document(id: "a", text: "一"), Document(id: "b", text: "二")]])
