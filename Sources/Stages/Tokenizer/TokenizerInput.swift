@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import Synchronization
 import TextKit
 
 /// A tokenizer artifact as stages read it.
@@ -23,9 +24,17 @@ enum TokenizerInput {
     return WordsIdentity(words: try WordReader.identity(words, dictionary: dictionary))
   }
 
+  /// The task's tokenizer. The last one is kept, since tables of a large vocabulary take a tenth of a second and most tasks
+  /// have the same.
   static func load(_ workspace: Workspace) throws -> Tokenizer {
-    try Tokenizer(path: try path(workspace))
+    let contents = workspace.files(role).map { "\($0.name) \($0.digest.hex)" }
+    if let known = last.withLock({ $0?.contents == contents ? $0?.tokenizer : nil }) { return known }
+    let tokenizer = try Tokenizer(path: try path(workspace))
+    last.withLock { $0 = (contents, tokenizer) }
+    return tokenizer
   }
+
+  private static let last = Mutex<(contents: [String], tokenizer: Tokenizer)?>(nil)
 
   /// The path of the task's `tokenizer.json`.
   static func path(_ workspace: Workspace) throws -> String { try path(workspace.files(role)) }
