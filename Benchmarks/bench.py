@@ -64,12 +64,12 @@ class Bench:
     def python(self, script, *arguments):
         return measure([sys.executable, os.path.join(PEERS, script), *arguments])
 
-    def pipeline(self, stages, only=None):
+    def pipeline(self, stages, only=None, passes=False):
         """Runs a document's stages from nothing. With `only`, the others run first and are not measured."""
         store = self.fresh("store")
         document = os.path.join(self.work, "bench.json")
         with open(document, "w") as out:
-            json.dump({"format": 1, "name": "bench", "stages": stages}, out)
+            json.dump({"format": 1, "name": "bench", "passes": passes, "stages": stages}, out)
         run = [PIPELINE, "run", document, "--store", store]
         if only:
             for stage in stages:
@@ -87,6 +87,33 @@ def dedupe(bench):
         "rensa", bench.megabytes,
         lambda: bench.python("dedupe_rensa.py", bench.corpus, bench.fresh("kept.zst")),
         lambda: bench.pipeline(ours))
+
+
+def whole(passes):
+    """From documents to tokens: cleaned, by language and quality, without copies and near-duplicates, split and tokenized."""
+
+    def case(bench):
+        model = scorers.language_model(bench)
+        tokenizer = bench.kept(
+            "tokenizers-bpe", lambda path: bench.python("subwords.py", "tokenizers", "train", "bpe", bench.corpus, path))
+        ours = {"read": bench.read()}
+        before = "read"
+        for name, use, options in [
+            ("clean", "text.clean", {}), ("language", "filter.language", {}), ("quality", "filter.quality", {}),
+            ("exact", "dedupe.exact", {}), ("minhash", "dedupe.minhash", {}), ("split", "mix.split", {}),
+        ]:
+            ours[name] = {"use": use, "inputs": {"documents": before}, "options": options}
+            before = name
+        ours["tokenizer"] = {"use": "tokenizer.read", "options": {"folder": tokenizer}}
+        ours["tokens"] = {"use": "tokenizer.encode", "inputs": {"documents": "split.train", "tokenizer": "tokenizer"}}
+        workers = str(os.cpu_count())
+        return (
+            "datatrove", bench.megabytes,
+            lambda: bench.python(
+                "corpus_datatrove.py", bench.corpus, bench.fresh("corpus"), workers, model, tokenizer + "/tokenizer.json"),
+            lambda: bench.pipeline(ours, passes=passes))
+
+    return case
 
 
 def training(bench):
@@ -350,6 +377,8 @@ def nothing_to_do(peer, command):
 
 
 CASES = {
+    "corpus": whole(passes=False),
+    "corpus-passes": whole(passes=True),
     "dedupe": dedupe,
     "training": training,
     "encoding": encoding,
