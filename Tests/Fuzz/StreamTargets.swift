@@ -29,6 +29,20 @@ let streamTargets: [String: FuzzTarget] = [
       while bytes < 1 << 22, case let count = (try? parts.read(into: block)) ?? 0, count > 0 { bytes += count }
     }
   },
+  // What is read as a whole, parts have the same lines of.
+  "line-parts": fileReader(
+    "a.jsonl.zst", fixtures: ["documents"], samples: ["a\nb\n\nc", "a\r\n\u{FEFF}b\n"], bytes: packed
+  ) { path in
+    var whole: [[UInt8]] = [], parted: [[UInt8]] = []
+    let reader = LineReader(try openSource(path), maximumLineBytes: 1 << 20)
+    while whole.count < 1 << 12, let line = try reader.next() { whole.append(Array(line)) }
+    let parts = try LinePart.parts(of: path, bytes: 100) {}
+    for part in parts {
+      let lines = try part.lines(of: path, maximumLineBytes: 1 << 20)
+      while part.holdsNext(lines), let line = try lines.next() { parted.append(Array(line)) }
+    }
+    promise(parts.isEmpty || whole.count == 1 << 12 || whole == parted, "parts have the lines of the whole")
+  },
   // What libbz2 reads to its end, the decoder of ours reads equally; it goes on behind what it cannot read.
   "bzip2-blocks": fileReader("a.bz2", fixtures: ["wikipedia"]) { path in
     let whole = try? Bzip2Source(FileSource(path)).readAll(limit: 1 << 22)

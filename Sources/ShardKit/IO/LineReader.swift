@@ -20,7 +20,11 @@ public final class LineReader {
   private var end = 0
   private var ended = false
 
-  public init(_ source: any ByteSource, maximumLineBytes: Int = 256 << 20, ends: LineEnds = .feed) {
+  /// - Parameter linesBefore: lines of the file before the source, for numbers.
+  public init(
+    _ source: any ByteSource, maximumLineBytes: Int = 256 << 20, ends: LineEnds = .feed, linesBefore: Int = 0
+  ) {
+    number = linesBefore
     self.source = source
     self.ends = ends
     self.maximumLineBytes = maximumLineBytes

@@ -15,6 +15,9 @@ public final class ZstdSource: ByteSource {
   /// this way it contains nothing of an earlier block.
   private var wanted = ZstdSource.headBytes
 
+  /// What the skippable frame with a dictionary begins with.
+  static let dictionaryFrame: UInt32 = 0x184D_2A5D
+
   /// This many bytes of a frame determine its header's length.
   private static let headBytes = 6
 
@@ -74,7 +77,7 @@ public final class ZstdSource: ByteSource {
   /// Web archives may start with a skippable frame that contains the dictionary of all following frames, compressed or
   /// not (IIPC, "Using Zstandard with WARC"). False if there is none.
   private func loadDictionary() throws(ShardError) -> Bool {
-    guard input.count >= 8, input.little(0) == 0x184D_2A5D else { return false }
+    guard input.count >= 8, input.little(0) == Self.dictionaryFrame else { return false }
     let size = input.little(4)
     guard size <= Self.maximumDictionaryBytes else {
       throw ShardError(.tooLarge, name, "its dictionary has \(size) bytes; the limit is \(Self.maximumDictionaryBytes)")

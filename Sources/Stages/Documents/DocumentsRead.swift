@@ -4,9 +4,10 @@ import ShardKit
 /// Reads JSON lines and Parquet of any layout (Dolma, datatrove, plain), with field names as options.
 ///
 /// A line or row that is not a document is dropped and reported. More than `maximumMalformedFraction` of them is an
-/// error, because the file is probably of another kind. One task per large file, one for several small ones; the row
-/// groups of a large Parquet file are several tasks.
-public struct DocumentsRead: SinglePhaseStage {
+/// error, because the file is probably of another kind. One task reads several small files. A large one is read by several
+/// tasks: by row groups if it is Parquet, else the first phase divides it and counts its lines, if it is plain or has
+/// several zstd frames.
+public struct DocumentsRead: Stage {
   public struct Options: StageOptions {
     @Option(
       "JSON lines (plain, gz, zst, xz or bz2), Parquet or Arrow files, or folders of them; required unless the input "
@@ -23,10 +24,14 @@ public struct DocumentsRead: SinglePhaseStage {
       "Conditions on columns of Parquet files, such as \"language_score >= 0.8\" (also ==, !=, <, >, <=); rows that do "
         + "not fulfill all are not read. Row groups without such rows are skipped.")
     public var `where`: [String] = []
-    @Option("A larger fraction of malformed lines in a file is an error.", in: 0...1)
+    @Option("A larger fraction of malformed lines in a file, or in a part of it, is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
     @Option("Small files are read together, up to so many bytes per task.") public
       var bytesPerTask = ByteCount.mebibytes(32)
+    @Option(
+      "A file of lines that is larger than this and than 'bytesPerTask' is read by several tasks, about so many bytes each, if "
+        + "it is plain or has several zstd frames.", in: ByteCount(1)...ByteCount(1 << 40))
+    public var rangeBytes = ByteCount.mebibytes(64)
     @Option("A longer line or row is an error.", affectsOutput: false) public
       var maximumLineBytes = ByteCount.mebibytes(256)
 
@@ -36,12 +41,16 @@ public struct DocumentsRead: SinglePhaseStage {
   public enum OtherFields: String, CaseIterable, OptionChoice { case metadata, drop }
 
   public static let name = "documents.read"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary = "Reads JSON lines or Parquet of documents (Dolma, datatrove or plain) by field names."
   static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents.")
   public static let inputs = [fetched.port]
-  public static let outputs = [documents.port, SourcePlaces.output.port]
+  static let parts = Output<Intermediate>("parts", "The parts of large files.", hidden: true)
+  public static let outputs = [documents.port, SourcePlaces.output.port, parts.port]
+  public enum Phase: String, StagePhase { case parts, run }
+
+  public static func options(of phase: Phase) -> Set<String>? { phase == .parts ? ["bytesPerTask", "rangeBytes"] : nil }
 
   private let options: Options
 
@@ -56,13 +65,57 @@ public struct DocumentsRead: SinglePhaseStage {
     }
   }
 
-  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    try TaskPlan.groupedRows(
-      SavedDataset.files(context.files(Self.fetched, and: options.files, named: "files")),
-      bytes: Int64(options.bytesPerTask.bytes))
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try SavedDataset.files(context.files(Self.fetched, and: options.files, named: "files"))
+    let large = try files.filter { try isDivisible($0) }
+    switch phase {
+    case .parts:
+      return large.enumerated().map {
+        TaskPlan(key: TaskPlan.padded($0), inputs: [.main: [$1]], memoryBytes: 16 << 20)
+      }
+    case .run:
+      let lists = try context.files(Self.parts).map { try DividedFile(jsonFile: $0.path, limit: 1 << 28).parts }
+      return try tasks(files, Dictionary(zip(large.map { ExactText($0.path) }, lists)) { $1 })
+    }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  private func tasks(_ files: [ArtifactFile], _ parts: [ExactText: [LinePart]]) throws -> [TaskPlan] {
+    let plans = try TaskPlan.groupedRows(files, bytes: Int64(options.bytesPerTask.bytes)).flatMap { plan in
+      guard plan.files.count == 1, let parts = parts[ExactText(plan.files[0].path)], !parts.isEmpty else {
+        return [plan]
+      }
+      return try parts.map { try plan.with(payload: $0) }
+    }
+    return plans.enumerated().map { number, plan in
+      var plan = plan
+      plan.key = TaskPlan.padded(number)
+      return plan
+    }
+  }
+
+  /// Whether a file is large enough to be divided, and of lines.
+  private func isDivisible(_ file: ArtifactFile) throws -> Bool {
+    let least = max(options.rangeBytes.bytes, options.bytesPerTask.bytes)
+    guard file.bytes > Int64(least), try !ParquetFile.isOne(file.path) else { return false }
+    return try [.none, .zstd].contains(Compression.detect(file.path))
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .parts: try divide(workspace)
+    case .run: try read(workspace)
+    }
+  }
+
+  private func divide(_ workspace: Workspace) throws {
+    let parts = try LinePart.parts(of: workspace.file().path, bytes: Int64(options.rangeBytes.bytes)) {
+      try workspace.control.check()
+    }
+    let list = DividedFile(parts: parts)
+    try workspace.write(Self.parts, name: workspace.task.key + ".json", Array(list.json.text().utf8))
+  }
+
+  private func read(_ workspace: Workspace) throws {
     let output = try workspace.documents(to: Self.documents)
     let record = ForeignRecord(options)
     let places = try SourcePlaces(workspace)
@@ -82,7 +135,12 @@ public struct DocumentsRead: SinglePhaseStage {
   }
 }
 
-/// Reads one file of a task.
+/// The parts of a large file; none if it cannot be divided.
+private struct DividedFile: JSONRecord {
+  var parts: [LinePart]
+}
+
+/// Reads one file of a task, or a part of it.
 private final class DocumentFileReading {
   private let options: DocumentsRead.Options
   private let file: ArtifactFile
@@ -109,8 +167,12 @@ private final class DocumentFileReading {
   }
 
   func runLines() throws {
-    let reader = LineReader(try openSource(file.path), maximumLineBytes: options.maximumLineBytes.bytes)
-    while let line = try reader.next() {
+    let limit = options.maximumLineBytes.bytes
+    let part = workspace.task.payload == .null ? nil : try workspace.payload(LinePart.self)
+    let reader =
+      try part?.lines(of: file.path, maximumLineBytes: limit)
+      ?? LineReader(openSource(file.path), maximumLineBytes: limit)
+    while part?.holdsNext(reader) ?? true, let line = try reader.next() {
       if line.allSatisfy({ $0 == 32 || $0 == 9 }) { continue }
       let problem = record.fill(&document, from: line)
       try take(problem.map { ("malformed-json", $0) }, "line", number: reader.number, bytes: line.count)

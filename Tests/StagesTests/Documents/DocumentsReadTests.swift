@@ -171,6 +171,62 @@ import Testing
     try StageHarness(DocumentsRead.self, options: options, base: Self.fixtures).run()
   }
 
+  /// A large file is several tasks, which give the same documents, drops, ids and places as one.
+  @Test(arguments: [1, 900, 5000])
+  func largeFilesAreReadInParts(rangeBytes: Int) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    var random = SplitMix(seed: 5)
+    for name in ["a.jsonl", "b.jsonl.zst", "c.jsonl.gz"] {
+      var bytes: [UInt8] = []
+      for number in 0..<(name == "b.jsonl.zst" ? 0 : 100) { bytes += line(number, &random) }
+      // Frames of their own, as several writers append them.
+      for number in 0..<(name == "b.jsonl.zst" ? 100 : 0) { bytes += try compressed(line(number, &random)) }
+      let path = "\(folder)/\(name)"
+      if name.hasSuffix("gz") {
+        let sink = try GzipSink(FileSink(path))
+        try sink.write(bytes)
+        try sink.commit()
+      } else {
+        try FileSystem.write(bytes, to: path)
+      }
+    }
+    func read(_ bytesPerTask: Int) throws -> StageHarness {
+      let options: JSONValue = [
+        "files": .string(folder), "bytesPerTask": .integer(bytesPerTask), "rangeBytes": .integer(rangeBytes),
+        "maximumMalformedFraction": 1,
+      ]
+      return try StageHarness(DocumentsRead.self, options: options).run(backwards: true)
+    }
+    let (whole, parted) = (try read(1 << 20), try read(1))
+    #expect(whole.manifests.count == 1 && parted.manifests.count > 4)
+    #expect(try whole.documents().count > 100 && whole.drops().count > 20)
+    #expect(try whole.documents() == parted.documents() && whole.drops() == parted.drops())
+    #expect(whole.ledger == parted.ledger && whole.ledger.imbalance == 0)
+    func places(_ run: StageHarness) throws -> [UInt8] {
+      try run.files("places").filter { $0.name.hasSuffix(".places") }.flatMap { try FileSystem.read($0.path) }
+    }
+    #expect(try places(whole) == places(parted))
+  }
+
+  private func line(_ number: Int, _ random: inout SplitMix) -> [UInt8] {
+    let text = String(repeating: "文", count: Int(random.next() % 40))
+    let lines = [
+      #"{"id":"\#(number)","text":"\#(text)文"}"#, #"{"text":"\#(text)文","n":\#(number)}"#, #"{"text":"\#(text)"#, " ",
+      "",
+    ]
+    return Array((lines[Int(random.next() % 5)] + (random.next() % 3 == 0 ? "\r\n" : "\n")).utf8)
+  }
+
+  private func compressed(_ bytes: [UInt8]) throws -> [UInt8] {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let sink = ZstdSink(try FileSink(folder + "/frame"))
+    try sink.write(bytes)
+    try sink.commit()
+    return try FileSystem.read(folder + "/frame")
+  }
+
   @Test func readsWhatIsWellFormedAndNamesTheRest() throws {
     let run = try run(["files": "mixed.jsonl", "maximumMalformedFraction": 0.5.json])
     #expect(run.ledger.imbalance == 0)
