@@ -26,7 +26,10 @@ public struct Loopback: Sendable {
   }
 
   /// Sends a text and reads until the server ends the connection.
-  public func exchange(_ question: String) throws -> Answer {
+  public func exchange(_ question: String) throws -> Answer { Self.answer(try bytes(question)) }
+
+  /// The same for a server that does not speak HTTP.
+  func bytes(_ question: String) throws -> [UInt8] {
     let descriptor = try connected()
     defer { close(descriptor) }
     try Self.send(Array(question.utf8), to: descriptor, server)
@@ -34,7 +37,7 @@ public struct Loopback: Sendable {
     var block = [UInt8](repeating: 0, count: 1 << 16)
     while true {
       let count = recv(descriptor, &block, block.count, 0)
-      guard count > 0 else { return Self.answer(out) }
+      guard count > 0 else { return out }
       out += block[..<count]
     }
   }

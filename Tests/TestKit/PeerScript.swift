@@ -7,14 +7,18 @@ import Synchronization
 /// The interpreter is `PIPELINE_PYTHON`, the one that `Scripts/install --tests` makes in `.venv`, or `python3`.
 public struct PeerScript: Sendable {
   public let path: String
+  private let name: String
 
-  public init(_ name: String) { path = packagePath("Tests/Peers/\(name)") }
+  public init(_ name: String) {
+    self.name = name
+    path = packagePath("Tests/Peers/\(name)")
+  }
 
   /// Whether the script's imports work here: without arguments a script does nothing else.
   public var isUsable: Bool {
     Self.known.withLock { known in
       if let isUsable = known[path] { return isUsable }
-      let isUsable = Self.shell("'\(Self.interpreter)' '\(path)'\(Self.quietly)").status == 0
+      let isUsable = execute([], isQuiet: !Self.isRequired).status == 0
       known[path] = isUsable
       return isUsable
     }
@@ -45,9 +49,15 @@ public struct PeerScript: Sendable {
   public func run(_ arguments: String...) -> [UInt8]? { run(arguments) }
 
   public func run(_ arguments: [String]) -> [UInt8]? {
-    let quoted = arguments.map { "'\($0)'" }.joined(separator: " ")
-    let (status, output) = Self.shell("'\(Self.interpreter)' '\(path)' \(quoted)")
+    let (status, output) = execute(arguments, isQuiet: false)
     return status == 0 ? output : nil
+  }
+
+  /// In a fork of the peer server, or, if it imports little, in a process of its own.
+  private func execute(_ arguments: [String], isQuiet: Bool) -> (status: Int32, output: [UInt8]) {
+    if let result = PeerServer.run(name, arguments, isQuiet: isQuiet) { return result }
+    let quoted = ([path] + arguments).map { "'\($0)'" }.joined(separator: " ")
+    return Self.shell("'\(Self.interpreter)' \(quoted)\(isQuiet ? " 2>/dev/null" : "")")
   }
 
   /// Whether the interpreter has a module among those that `Scripts/install` lays beside its own, in a folder of `.venv`.
