@@ -50,7 +50,9 @@ public struct DocumentsRead: Stage {
   public static let outputs = [documents.port, SourcePlaces.output.port, parts.port]
   public enum Phase: String, StagePhase { case parts, run }
 
-  public static func options(of phase: Phase) -> Set<String>? { phase == .parts ? ["bytesPerTask", "rangeBytes"] : nil }
+  public static func options(of phase: Phase) -> Set<String>? {
+    phase == .parts ? ["bytesPerTask", "rangeBytes"] : nil
+  }
 
   private let options: Options
 
