@@ -11,7 +11,7 @@ import json
 import sys
 import warnings
 
-from mosaicml_streaming import import_streaming
+import mosaicml_streaming
 
 
 def order(case):
@@ -30,7 +30,10 @@ def order(case):
 
 
 def main():
-    dataset_type = import_streaming()
+    if len(sys.argv) == 1:
+        mosaicml_streaming.imported()
+        return
+    dataset_type = mosaicml_streaming.import_streaming()
     warnings.simplefilter("ignore")
     if len(sys.argv) == 2:
         for case in json.loads(sys.argv[1]):

@@ -32,6 +32,11 @@ def import_streaming():
     global alone
     alone = open(f"/dev/shm/pipeline-streaming-{os.getuid()}", "w")
     fcntl.flock(alone, fcntl.LOCK_EX)
+    return imported()
+
+
+def imported():
+    """Streaming's data set, not to be used."""
     try:
         import torchvision  # noqa: F401
     except Exception:
@@ -49,9 +54,10 @@ def plain(value):
 
 
 def main():
-    dataset_type = import_streaming()
     if len(sys.argv) == 1:
-        return  # only asked whether it can be imported
+        imported()
+        return  # only asked whether that is possible
+    dataset_type = import_streaming()
     if len(sys.argv) == 6:
         os.environ.update(
             S3_ENDPOINT_URL=sys.argv[3], AWS_ACCESS_KEY_ID=sys.argv[4], AWS_SECRET_ACCESS_KEY=sys.argv[5],

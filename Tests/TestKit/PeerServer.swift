@@ -6,11 +6,15 @@ import Synchronization
 ///
 /// There is one server per test process and set of packages. It ends soon after its parent.
 final class PeerServer: Sendable {
-  /// The scripts that import torch or transformers: seconds of processor time each.
-  private static let served: Set<String> = [
-    "baseline_bert.py", "bert_japanese_words.py", "contrast_reference.py", "fused_kernels.py", "huggingface_models.py",
-    "huggingface_safetensors.py", "huggingface_transformers.py", "reference_model.py", "sentence_vectors.py",
-    "vector_figures.py",
+  /// The scripts that import torch or transformers, which takes seconds of processor time: one set for each server.
+  private static let served: [Set<String>] = [
+    [
+      "baseline_bert.py", "bert_japanese_words.py", "contrast_reference.py", "fused_kernels.py",
+      "huggingface_models.py", "huggingface_safetensors.py", "huggingface_transformers.py", "reference_model.py",
+      "sentence_vectors.py", "vector_figures.py",
+    ],
+    // These put an empty module in torchvision's place.
+    ["mosaicml_order.py", "mosaicml_streaming.py"],
   ]
 
   /// The option of scripts that shall import another release; a server has one.
@@ -31,10 +35,10 @@ final class PeerServer: Sendable {
   /// Runs a script in a fork, if it is one of those that are run so. Returns nil for others.
   /// - Parameter isQuiet: its standard error is dropped; else it is this process's.
   static func run(_ script: String, _ arguments: [String], isQuiet: Bool) -> (status: Int32, output: [UInt8])? {
-    guard served.contains(script) else { return nil }
+    guard let group = served.firstIndex(where: { $0.contains(script) }) else { return nil }
     let isNewer = arguments.first == newer
     do {
-      let server = try server(isNewer ? [newer] : [])
+      let server = try server(of: group, isNewer ? [newer] : [])
       return try server.run([script] + (isNewer ? Array(arguments.dropFirst()) : arguments), isQuiet)
     } catch {
       if !isQuiet { complain(Array("\(script): \(error)\n".utf8)) }
@@ -46,9 +50,9 @@ final class PeerServer: Sendable {
     _ = words.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
   }
 
-  private static func server(_ options: [String]) throws -> PeerServer {
+  private static func server(of group: Int, _ options: [String]) throws -> PeerServer {
     try servers.withLock { servers in
-      let key = options.joined(separator: " ")
+      let key = ([String(group)] + options).joined(separator: " ")
       if let server = servers[key] { return server }
       let server = try PeerServer(options)
       servers[key] = server
