@@ -1,4 +1,5 @@
 #include "bunzip.h"
+#include "bunzip_rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,13 +7,14 @@
 // ---- Memory ---------------------------------------------------------------------------------------
 
 enum {
-  block_symbols = 900000,
   alphabet = 258,
   longest_code = 20,
   quick_bits = 11,
   most_tables = 6,
   most_selectors = 18002,
-  symbols_per_selector = 50,
+  symbols_per_group = 50,
+  // Runs up to this are written with one store.
+  short_run = 16,
 };
 
 // A canonical Huffman code.
@@ -25,23 +27,17 @@ typedef struct {
   uint16_t symbols[alphabet];
 } code_table;
 
-typedef struct {
-  // While a block is read, a symbol; then links in the upper 24 bits, bytes in the lower ones.
-  uint32_t *links;
-  uint8_t *bytes;
-  uint32_t counts[256];
-  uint32_t length, first, stated;
-  // What was taken so far.
-  uint32_t place, checksum, repeats;
-  unsigned run;
-  uint8_t last;
-} block;
-
 struct pl_bunzip {
-  block blocks[PL_BUNZIP_BLOCKS];
+  // The last bytes of the block's sorted rows, then the block's bytes.
+  uint8_t bytes[block_symbols + short_run];
+  uint32_t length, stated;
+  // What was taken so far.
+  uint32_t place, checksum, repeats, run;
+  uint8_t last;
   code_table tables[most_tables];
   uint8_t selectors[most_selectors];
   uint32_t checksums[8][256];
+  pl_rows *rows;
 };
 
 static void make_checksums(uint32_t tables[8][256]) {
@@ -58,22 +54,15 @@ pl_bunzip *pl_bunzip_new(void) {
   pl_bunzip *self = calloc(1, sizeof *self);
   if (!self) return NULL;
   make_checksums(self->checksums);
-  for (int i = 0; i < PL_BUNZIP_BLOCKS; i++) {
-    self->blocks[i].links = malloc(block_symbols * sizeof(uint32_t));
-    self->blocks[i].bytes = malloc(block_symbols);
-    if (self->blocks[i].links && self->blocks[i].bytes) continue;
-    pl_bunzip_free(self);
-    return NULL;
-  }
-  return self;
+  self->rows = pl_rows_new();
+  if (self->rows) return self;
+  free(self);
+  return NULL;
 }
 
 void pl_bunzip_free(pl_bunzip *self) {
   if (!self) return;
-  for (int i = 0; i < PL_BUNZIP_BLOCKS; i++) {
-    free(self->blocks[i].links);
-    free(self->blocks[i].bytes);
-  }
+  pl_rows_free(self->rows);
   free(self);
 }
 
@@ -99,8 +88,6 @@ static inline uint32_t take(bit_reader *bits, unsigned count) {
   bits->bit += count;
   return value;
 }
-
-static inline int is_past_end(const bit_reader *bits) { return bits->bit > bits->end; }
 
 static inline int ran_out(const bit_reader *bits) { return bits->bit >= bits->end; }
 
@@ -171,9 +158,10 @@ static int read_used(bit_reader *bits, uint8_t used[256]) {
 static int read_selectors(pl_bunzip *self, bit_reader *bits, int tables, int count) {
   uint8_t order[most_tables] = {0, 1, 2, 3, 4, 5};
   for (int i = 0; i < count; i++) {
-    int place = 0;
-    while (take(bits, 1))
-      if (++place >= tables) return 0;
+    if (ran_out(bits)) return 0;
+    int place = __builtin_clzll(~peek(bits) | 1);
+    if (place >= tables) return 0;
+    bits->bit += (uint64_t)place + 1;
     uint8_t chosen = order[place];
     memmove(order + 1, order, (size_t)place);
     order[0] = chosen;
@@ -197,67 +185,115 @@ static int read_code(code_table *table, bit_reader *bits, int symbols) {
   return make_code(table, lengths, symbols);
 }
 
-// The symbols: runs of the front of the list, places in it, and the end.
-static int read_symbols(pl_bunzip *self, block *b, bit_reader *bits, int selectors, uint8_t *front, int used) {
-  uint32_t *out = b->links, length = 0, run = 0, step = 1;
+// Up to 50 symbols of one code. Stops behind `end`; returns how many there are, or -1 where bits are no code.
+static int read_group(const code_table *table, bit_reader *bits, unsigned end, uint16_t symbols[symbols_per_group]) {
+  uint64_t bit = bits->bit;
+  for (int i = 0; i < symbols_per_group;) {
+    uint64_t word = big_endian(bits->bytes + (bit >> 3)) << (bit & 7);
+    // Two codes are at most 40 bits.
+    for (int k = 0; k < 2; k++) {
+      unsigned size, symbol = decode(table, word, &size);
+      bits->bit = bit;
+      if (__builtin_expect(size == 0, 0)) return -1;
+      symbols[i++] = (uint16_t)symbol;
+      bit += size;
+      word <<= size;
+      if (__builtin_expect(symbol == end, 0)) {
+        bits->bit = bit;
+        return i;
+      }
+    }
+  }
+  bits->bit = bit;
+  return symbols_per_group;
+}
+
+// The bytes in the order of their last use: the first 16 here, the others in `rest`.
+typedef struct {
+  unsigned __int128 front;
+  uint8_t rest[256];
+} recent_bytes;
+
+static recent_bytes recent(const uint8_t *used, int count) {
+  recent_bytes list = {0, {0}};
+  for (int i = 0; i < count; i++) {
+    if (i < 16) list.front |= (unsigned __int128)used[i] << 8 * i;
+    else list.rest[i - 16] = used[i];
+  }
+  return list;
+}
+
+// Moves the byte at a place to the front.
+static inline uint8_t use(recent_bytes *list, unsigned place) {
+  unsigned __int128 front = list->front;
+  if (__builtin_expect(place < 16, 1)) {
+    uint8_t byte = (uint8_t)(front >> 8 * place);
+    unsigned __int128 moved = ((unsigned __int128)2 << (8 * place + 7)) - 1;
+    list->front = (front & ~moved) | ((front << 8 | byte) & moved);
+    return byte;
+  }
+  uint8_t byte = list->rest[place - 16];
+  memmove(list->rest + 1, list->rest, place - 16);
+  list->rest[0] = (uint8_t)(front >> 120);
+  list->front = front << 8 | byte;
+  return byte;
+}
+
+// The symbols: runs of the byte used last, places in the list of bytes, and the end.
+static int read_symbols(pl_bunzip *self, bit_reader *bits, int selectors, const uint8_t *used_bytes, int used) {
+  recent_bytes list = recent(used_bytes, used);
+  uint8_t *out = self->bytes;
+  uint16_t symbols[symbols_per_group];
+  uint32_t length = 0, run = 0, step = 1;
   const unsigned end = (unsigned)used + 1;
   for (int group = 0; group < selectors; group++) {
-    const code_table *table = &self->tables[self->selectors[group]];
-    for (int i = 0; i < symbols_per_selector; i++) {
-      if (bits->bit >= bits->end) return PL_BUNZIP_SHORT;
-      unsigned size, symbol = decode(table, peek(bits), &size);
-      if (size == 0) return PL_BUNZIP_DAMAGED;
-      bits->bit += size;
+    if (ran_out(bits)) return PL_BUNZIP_SHORT;
+    int count = read_group(&self->tables[self->selectors[group]], bits, end, symbols);
+    if (count < 0) return PL_BUNZIP_DAMAGED;
+    for (int i = 0; i < count; i++) {
+      unsigned symbol = symbols[i];
       if (symbol <= 1) {
-        if (step > block_symbols) return PL_BUNZIP_DAMAGED;
         run += step << symbol;
         step <<= 1;
+        if (run > block_symbols) return PL_BUNZIP_DAMAGED;
         continue;
       }
-      if (run) {
-        if (run > block_symbols - length) return PL_BUNZIP_DAMAGED;
-        b->counts[front[0]] += run;
-        for (uint32_t byte = front[0]; run; run--) out[length++] = byte;
-      }
+      if (run > block_symbols - length) return PL_BUNZIP_DAMAGED;
+      memset(out + length, (uint8_t)list.front, short_run);
+      if (__builtin_expect(run > short_run, 0)) memset(out + length, (uint8_t)list.front, run);
+      length += run;
+      run = 0;
       step = 1;
       if (symbol == end) {
-        b->length = length;
-        return is_past_end(bits) ? PL_BUNZIP_SHORT : PL_BUNZIP_OK;
+        self->length = length;
+        return bits->bit > bits->end ? PL_BUNZIP_SHORT : PL_BUNZIP_OK;
       }
       if (length == block_symbols) return PL_BUNZIP_DAMAGED;
-      unsigned place = symbol - 1;
-      uint8_t byte = front[place];
-      if (place < 16)
-        for (unsigned k = place; k > 0; k--) front[k] = front[k - 1];
-      else
-        memmove(front + 1, front, place);
-      front[0] = byte;
-      b->counts[byte]++;
-      out[length++] = byte;
+      out[length++] = use(&list, symbol - 1);
     }
   }
   return PL_BUNZIP_DAMAGED;
 }
 
-static int read_block(pl_bunzip *self, block *b, bit_reader *bits) {
-  b->stated = take(bits, 16) << 16;
-  b->stated |= take(bits, 16);
+static int read_block(pl_bunzip *self, bit_reader *bits) {
+  self->stated = take(bits, 16) << 16;
+  self->stated |= take(bits, 16);
   // Randomized blocks, which no program has written since 1999, are not supported.
   if (take(bits, 1)) return PL_BUNZIP_DAMAGED;
-  b->first = take(bits, 24);
-  uint8_t front[256];
-  int used = read_used(bits, front);
+  uint32_t first = take(bits, 24);
+  uint8_t used[256];
+  int count = read_used(bits, used);
   int tables = (int)take(bits, 3), selectors = (int)take(bits, 15);
-  if (used == 0 || tables < 2 || tables > most_tables || selectors == 0) return PL_BUNZIP_DAMAGED;
+  if (count == 0 || tables < 2 || tables > most_tables || selectors == 0) return PL_BUNZIP_DAMAGED;
   if (!read_selectors(self, bits, tables, selectors)) return PL_BUNZIP_DAMAGED;
   for (int i = 0; i < tables; i++)
-    if (!read_code(&self->tables[i], bits, used + 2)) return PL_BUNZIP_DAMAGED;
-  memset(b->counts, 0, sizeof b->counts);
-  int result = read_symbols(self, b, bits, selectors < most_selectors ? selectors : most_selectors, front, used);
+    if (!read_code(&self->tables[i], bits, count + 2)) return PL_BUNZIP_DAMAGED;
+  int result = read_symbols(self, bits, selectors < most_selectors ? selectors : most_selectors, used, count);
   if (result != PL_BUNZIP_OK) return result;
-  if (b->first >= b->length) return PL_BUNZIP_DAMAGED;
-  b->place = b->repeats = b->run = 0;
-  b->checksum = UINT32_MAX;
+  if (first >= self->length) return PL_BUNZIP_DAMAGED;
+  pl_rows_unsort(self->rows, self->bytes, self->length, first);
+  self->place = self->repeats = self->run = 0;
+  self->checksum = UINT32_MAX;
   return PL_BUNZIP_OK;
 }
 
@@ -269,56 +305,15 @@ int pl_bunzip_is_end(const uint8_t *bytes, size_t length, uint64_t bit) {
   return bit + 48 <= (uint64_t)length * 8 && magic_at(bytes, bit) == end_magic;
 }
 
-int pl_bunzip_read(pl_bunzip *self, int slot, const uint8_t *bytes, size_t length, uint64_t *bit) {
+int pl_bunzip_read(pl_bunzip *self, const uint8_t *bytes, size_t length, uint64_t *bit) {
   bit_reader bits = {bytes, *bit, (uint64_t)length * 8};
   if (bits.bit + 48 > bits.end) return PL_BUNZIP_SHORT;
   if (magic_at(bytes, bits.bit) != block_magic) return PL_BUNZIP_DAMAGED;
   bits.bit += 48;
-  int result = read_block(self, &self->blocks[slot], &bits);
+  int result = read_block(self, &bits);
   if (result != PL_BUNZIP_OK) return ran_out(&bits) ? PL_BUNZIP_SHORT : result;
   *bit = bits.bit;
   return PL_BUNZIP_OK;
-}
-
-// ---- Undoing the sort -----------------------------------------------------------------------------
-
-static void link_up(block *b) {
-  uint32_t sum = 0, *links = b->links;
-  for (int i = 0; i < 256; i++) {
-    uint32_t count = b->counts[i];
-    b->counts[i] = sum;
-    sum += count;
-  }
-  for (uint32_t i = 0; i < b->length; i++) links[b->counts[links[i] & 0xFF]++] |= i << 8;
-}
-
-void pl_bunzip_unsort(pl_bunzip *self, int count) {
-  const uint32_t *links[PL_BUNZIP_BLOCKS];
-  uint8_t *out[PL_BUNZIP_BLOCKS];
-  uint32_t places[PL_BUNZIP_BLOCKS], shortest = UINT32_MAX, together = 0;
-  for (int i = 0; i < count; i++) {
-    block *b = &self->blocks[i];
-    link_up(b);
-    links[i] = b->links;
-    out[i] = b->bytes;
-    places[i] = b->links[b->first] >> 8;
-    if (b->length < shortest) shortest = b->length;
-  }
-  if (count == PL_BUNZIP_BLOCKS)
-    for (; together < shortest; together++) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < PL_BUNZIP_BLOCKS; i++) {
-        uint32_t link = links[i][places[i]];
-        out[i][together] = (uint8_t)link;
-        places[i] = link >> 8;
-      }
-    }
-  for (int i = 0; i < count; i++)
-    for (uint32_t k = together; k < self->blocks[i].length; k++) {
-      uint32_t link = links[i][places[i]];
-      out[i][k] = (uint8_t)link;
-      places[i] = link >> 8;
-    }
 }
 
 // ---- Bytes ----------------------------------------------------------------------------------------
@@ -334,41 +329,64 @@ static uint32_t checksum(const pl_bunzip *self, uint32_t c, const uint8_t *bytes
   return c;
 }
 
+// The high bits of the bytes that are zero.
+static inline uint64_t zero_bytes(uint64_t word) {
+  const uint64_t low = 0x7F7F7F7F7F7F7F7Full;
+  return ~(((word & low) + low) | word | low);
+}
+
 // Four equal bytes are followed by how many more there are.
-static size_t expand(block *b, uint8_t *out, size_t room) {
+static size_t expand(pl_bunzip *self, uint8_t *out, size_t room) {
+  const uint8_t *bytes = self->bytes;
+  uint32_t place = self->place, run = self->run;
+  uint8_t last = self->last;
   size_t o = 0;
   while (o < room) {
-    if (b->repeats) {
-      size_t count = b->repeats < room - o ? b->repeats : room - o;
-      memset(out + o, b->last, count);
-      b->repeats -= (uint32_t)count;
+    if (self->repeats) {
+      size_t count = self->repeats < room - o ? self->repeats : room - o;
+      memset(out + o, last, count);
+      self->repeats -= (uint32_t)count;
       o += count;
       continue;
     }
-    if (b->place == b->length) break;
-    uint8_t byte = b->bytes[b->place++];
-    if (b->run == 4) {
-      b->repeats = byte;
-      b->run = 0;
+    if (place == self->length) break;
+    if (run == 4) {
+      self->repeats = bytes[place++];
+      run = 0;
       continue;
     }
-    b->run = b->run && byte == b->last ? b->run + 1 : 1;
-    b->last = byte;
+    if (run <= 2 && room - o >= 8 && self->length - place >= 8) {
+      uint64_t word = big_endian(bytes + place);
+      uint64_t equal = zero_bytes(word ^ (word >> 8 | (uint64_t)last << 56));
+      // No three bytes in a row are equal.
+      if ((equal & (equal >> 8 | (uint64_t)(run == 2) << 63)) == 0) {
+        memcpy(out + o, bytes + place, 8);
+        last = (uint8_t)word;
+        run = 1 + (equal >> 7 & 1);
+        place += 8;
+        o += 8;
+        continue;
+      }
+    }
+    uint8_t byte = bytes[place++];
+    run = run && byte == last ? run + 1 : 1;
+    last = byte;
     out[o++] = byte;
   }
+  self->place = place;
+  self->run = run;
+  self->last = last;
   return o;
 }
 
-size_t pl_bunzip_take(pl_bunzip *self, int slot, uint8_t *out, size_t room) {
-  block *b = &self->blocks[slot];
-  size_t count = expand(b, out, room);
-  b->checksum = checksum(self, b->checksum, out, count);
+size_t pl_bunzip_take(pl_bunzip *self, uint8_t *out, size_t room) {
+  size_t count = expand(self, out, room);
+  self->checksum = checksum(self, self->checksum, out, count);
   return count;
 }
 
-int pl_bunzip_is_intact(const pl_bunzip *self, int slot) {
-  const block *b = &self->blocks[slot];
-  return b->place == b->length && b->repeats == 0 && ~b->checksum == b->stated;
+int pl_bunzip_is_intact(const pl_bunzip *self) {
+  return self->place == self->length && self->repeats == 0 && ~self->checksum == self->stated;
 }
 
 // ---- Finding blocks -------------------------------------------------------------------------------

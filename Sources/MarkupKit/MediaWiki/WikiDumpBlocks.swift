@@ -18,7 +18,7 @@ public final class WikiDumpBlocks: ByteSource, PartlyDamagedSource {
   /// - Throws: `ShardError` if the file cannot be opened, or if there is no memory (`.io`).
   public init(_ path: String, _ partition: WikiDumpPartition) throws(ShardError) {
     end = partition.isLast ? .max : partition.end
-    blocks = try Bzip2Blocks(path, from: partition.start, to: end)
+    blocks = try Bzip2Blocks(path, from: partition.start)
     state = partition.start == 0 ? .inPages : .beforePages
   }
 

@@ -127,7 +127,7 @@ public struct WikipediaExtract: Stage {
     guard let partition = WikiDumpPartition(line: try workspace.payload()) else {
       throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
     }
-    let site = WikiDumpHead.read(try openSource(dump)).site
+    let site = WikiDumpHead.read(try partition.form == .blocks ? Bzip2Blocks(dump, from: 0) : openSource(dump)).site
     let task = try WikipediaExtractTask(options, site, workspace)
     try task.read(dump, partition)
   }
