@@ -67,7 +67,7 @@ let package = Package(
         "ShardKit", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict),
-    .target(name: "MarkupKit", dependencies: ["ShardKit", "TextKit", "CXML2"], swiftSettings: strict),
+    .target(name: "MarkupKit", dependencies: ["ShardKit", "TextKit", "CXML2", "CKernels"], swiftSettings: strict),
     .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit", "CTorch"], swiftSettings: strict),
     .target(
       name: "NetKit",

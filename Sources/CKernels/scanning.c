@@ -17,7 +17,7 @@ INLINE const uint8_t *readable(const uint8_t *text, size_t at, size_t end, uint8
 
 // ---- Searches -------------------------------------------------------------------------------------
 
-typedef enum { UNSETTLED, UNCLEAN, ADDRESS } target_kind;
+typedef enum { UNSETTLED, UNCLEAN, ADDRESS, MARKUP } target_kind;
 
 // Scalars that do not stay as they are for certain. `*open`: bits of continuation bytes that the block before is owed.
 INLINE uint64_t unsettled(const uint8_t *p, uint64_t *open) {
@@ -59,10 +59,23 @@ INLINE uint64_t address(const uint8_t *p) {
   return narrow | BITS((a == 0xEF) & (((b == 0xBC) & ((c == 0x9A) | (c == 0xA0))) | ((b == 0xBD) & (c == 0x97))));
 }
 
+INLINE uint64_t markup(const uint8_t *p) {
+  LOAD(a, p);
+  LOAD(b, p + 1);
+  LOAD(c, p + 2);
+  return BITS((a == '<') | (a == '&') | ((a < 0x20) & (a != '\n') & (a != '\t')) |
+              ((a == ']') & (b == ']') & (c == '>')) | ((a == 0xEF) & (b == 0xBF) & (c >= 0xBE)));
+}
+
 INLINE uint64_t targets(target_kind kind, const uint8_t *text, size_t at, size_t end, int numbers, uint64_t *open) {
   uint8_t copy[before + width + after];
   const uint8_t *p = readable(text, at, end, copy);
-  return kind == UNSETTLED ? unsettled(p, open) : kind == UNCLEAN ? unclean(p, numbers) : address(p);
+  switch (kind) {
+    case UNSETTLED: return unsettled(p, open);
+    case UNCLEAN: return unclean(p, numbers);
+    case ADDRESS: return address(p);
+    case MARKUP: return markup(p);
+  }
 }
 
 INLINE size_t find(target_kind kind, const uint8_t *text, size_t start, size_t end, int numbers, pl_scan *scan) {
@@ -87,6 +100,16 @@ INLINE size_t find(target_kind kind, const uint8_t *text, size_t start, size_t e
 }
 
 // ---- Counts ---------------------------------------------------------------------------------------
+
+INLINE size_t lines(const uint8_t *text, size_t length) {
+  uint8_t copy[before + width + after];
+  size_t count = 0;
+  for (size_t at = 0; at < length; at += width) {
+    LOAD(a, readable(text, at, length, copy));
+    count += ONES(BITS(a == '\n') & inside(at, length));
+  }
+  return count;
+}
 
 INLINE void mojibake(const uint8_t *text, size_t length, size_t *characters, size_t *signs) {
   uint8_t copy[before + width + after];
@@ -146,6 +169,10 @@ INLINE size_t scripts(const uint8_t *text, size_t start, size_t stop, size_t end
   ATTRIBUTE static size_t address_##LEVEL(const uint8_t *text, size_t start, size_t end, pl_scan *scan) {         \
     return find(ADDRESS, text, start, end, 0, scan);                                                               \
   }                                                                                                                \
+  ATTRIBUTE static size_t markup_##LEVEL(const uint8_t *text, size_t start, size_t end, pl_scan *scan) {          \
+    return find(MARKUP, text, start, end, 0, scan);                                                                \
+  }                                                                                                                \
+  ATTRIBUTE static size_t lines_##LEVEL(const uint8_t *text, size_t length) { return lines(text, length); }        \
   ATTRIBUTE static void mojibake_##LEVEL(const uint8_t *text, size_t length, size_t *characters, size_t *signs) { \
     mojibake(text, length, characters, signs);                                                                     \
   }                                                                                                                \
@@ -172,6 +199,12 @@ size_t pl_find_unclean(pl_simd_level level, const uint8_t *text, size_t start, s
 size_t pl_find_address(pl_simd_level level, const uint8_t *text, size_t start, size_t end, pl_scan *scan) {
   return DISPATCH(address, text, start, end, scan);
 }
+
+size_t pl_find_markup(pl_simd_level level, const uint8_t *text, size_t start, size_t end, pl_scan *scan) {
+  return DISPATCH(markup, text, start, end, scan);
+}
+
+size_t pl_count_lines(pl_simd_level level, const uint8_t *text, size_t length) { return DISPATCH(lines, text, length); }
 
 void pl_count_mojibake(pl_simd_level level, const uint8_t *text, size_t length, size_t *characters, size_t *signs) {
   DISPATCH(mojibake, text, length, characters, signs);

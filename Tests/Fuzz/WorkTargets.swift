@@ -101,9 +101,11 @@ let workTargets: [String: FuzzTarget] = [
       "<page>", "</page>", "<text>", "</text>", "<title>", "<revision>", "<ns>", "<!DOCTYPE a [", "&#0;", "<siteinfo>",
     ]
   ) { choice, content in
-    let reader = WikiDumpReader(
-      MemorySource(content), isFragment: choice == 1, isLast: true, maximumPageBytes: 1 << 16)
-    while let item = try reader.next() { if case .page(let page) = item { _ = page.textIsRedirect } }
+    let (scanned, parsed) = try (
+      wikiItems(content, isFragment: choice == 1, scansPages: true),
+      wikiItems(content, isFragment: choice == 1, scansPages: false)
+    )
+    promise(scanned == parsed, "pages are those that libxml2 reads")
   },
   "wikidump-head": reader(fixtures: ["wikipedia"], words: ["<mediawiki>", "<siteinfo>", "<namespace key="]) { input in
     let source = try decompress(MemorySource(input), Compression.detect(input))
@@ -142,4 +144,19 @@ private func readWikitext(_ input: [UInt8]) {
   var output = PageBuffer()
   input.withUnsafeBufferPointer { wikitext.extract($0, title: Array("題".utf8), into: &output) }
   promise(isText(Array(output.bytes)), "a page's text is UTF-8")
+}
+
+private func wikiItems(_ dump: [UInt8], isFragment: Bool, scansPages: Bool) throws -> [[UInt8]] {
+  let reader = WikiDumpReader(
+    MemorySource(dump), isFragment: isFragment, isLast: true, maximumPageBytes: 1 << 16, scansPages: scansPages)
+  var items: [[UInt8]] = []
+  while let item = try reader.next() {
+    switch item {
+    case .page(let page):
+      items.append(
+        page.title + [0] + page.id + [0] + page.text.bytes + [page.isRedirect || page.textIsRedirect ? 1 : 0])
+    case .damage(let damage): items.append(Array(damage.message.utf8) + (damage.page?.title ?? []))
+    }
+  }
+  return items
 }

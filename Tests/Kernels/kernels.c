@@ -83,11 +83,12 @@ static void searches(pl_simd_level level) {
   state = 3;
   for (int input = 0; input < inputs; input++) {
     size_t length = make_text(text, longest);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
       pl_scan scan = {0};
       for (size_t i = 1; i < length; i++) {
         i = kind == 0   ? pl_find_unsettled(level, text, i, length, &scan)
             : kind == 1 ? pl_find_address(level, text, i, length, &scan)
+            : kind == 4 ? pl_find_markup(level, text, i, length, &scan)
                         : pl_find_unclean(level, text, i, length, kind - 2, &scan);
         add_number(i);
       }
@@ -96,7 +97,8 @@ static void searches(pl_simd_level level) {
     pl_count_mojibake(level, text, length, &characters, &signs);
     pl_script_counts counts = {0};
     size_t found = pl_count_scripts(level, text, 0, length, length, &counts, rest);
-    size_t numbers[] = {characters, signs, counts.kana, counts.kanji, counts.letters};
+    size_t numbers[] = {characters,   signs,          counts.kana,
+                        counts.kanji, counts.letters, pl_count_lines(level, text, length)};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) add_number(numbers[i]);
     for (size_t i = 0; i < found; i++) add_number(rest[i]);
   }

@@ -32,6 +32,15 @@ size_t pl_find_unclean(pl_simd_level level, const uint8_t *_Nonnull text, size_t
 size_t pl_find_address(pl_simd_level level, const uint8_t *_Nonnull text, size_t start, size_t end,
                        pl_scan *_Nonnull scan);
 
+/// The first place from `start` on at which XML is more than characters: of `<` and `&`, and of what XML does not allow in
+/// text if its UTF-8 is valid: controls other than tab and line feed (a carriage return, which is read as another
+/// character, included), U+FFFE, U+FFFF and the first byte of `]]>`.
+size_t pl_find_markup(pl_simd_level level, const uint8_t *_Nonnull text, size_t start, size_t end,
+                      pl_scan *_Nonnull scan);
+
+/// Line feeds.
+size_t pl_count_lines(pl_simd_level level, const uint8_t *_Nonnull text, size_t length);
+
 /// Characters (bytes that are no continuation), and those among them that show a wrong encoding: U+FFFD, 縺, 繧, 繝.
 void pl_count_mojibake(pl_simd_level level, const uint8_t *_Nonnull text, size_t length, size_t *_Nonnull characters,
                        size_t *_Nonnull signs);

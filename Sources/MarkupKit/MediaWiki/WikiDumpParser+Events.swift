@@ -3,9 +3,18 @@ extension WikiDumpParser: XMLEvents {
   func start(_ tag: XMLStartTag) {
     if field != .none { return startInField(tag) }
     let element = WikiDumpElement(tag.name)
-    if tag.depth == 1 { root = tag.name.string }
-    switch (tag.depth, element) {
-    case (1, .mediawiki): if let language = tag.attributes["lang"] { site.language = language }
+    if tag.depth == 1 {
+      root = tag.name.string
+      if element == .mediawiki, let language = tag.attributes["lang"] { site.language = language }
+    }
+    begin(element, depth: tag.depth)
+    if field == .namespace { namespaceKey = tag.attributes["key"].flatMap { Int($0) } ?? 0 }
+  }
+
+  /// The start of an element that is in no field.
+  func begin(_ element: WikiDumpElement, depth: Int) {
+    switch (depth, element) {
+    case (1, .mediawiki): break
     case (2, .page):
       page.clear()
       isInsidePage = true
@@ -14,10 +23,9 @@ extension WikiDumpParser: XMLEvents {
       page.clearRevision()
     case (3, .redirect) where isInsidePage: page.isRedirect = true
     default:
-      field = WikiDumpField(
-        element, depth: tag.depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
-      if field == .namespace { namespaceKey = tag.attributes["key"].flatMap { Int($0) } ?? 0 }
-      fieldDepth = tag.depth
+      field = WikiDumpField(element, depth: depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
+      fieldDepth = depth
+      isCut = false
       characters.removeAll(keepingCapacity: true)
     }
   }
@@ -54,18 +62,26 @@ extension WikiDumpParser: XMLEvents {
     case .none: break
     case .text:
       page.textBytes += bytes.count
-      if page.textBytes <= maximumPageBytes, let base = bytes.baseAddress { page.text.append(base, bytes.count) }
+      let count = min(bytes.count, maximumPageBytes - page.text.count)
+      if count > 0, let base = bytes.baseAddress { page.text.append(base, count) }
     default:
-      guard characters.count + bytes.count <= Self.longestField else { return }
-      characters.append(contentsOf: bytes)
+      if isCut { return }
+      var count = min(bytes.count, Self.longestField - characters.count)
+      isCut = count < bytes.count
+      while isCut, count > 0, bytes[count] & 0xC0 == 0x80 { count -= 1 }
+      characters.append(contentsOf: bytes[..<count])
     }
   }
 
   func end(_ name: XMLName, depth: Int) {
-    if field != .none, depth > fieldDepth { return endInField(name) }
+    if field != .none, depth > fieldDepth { endInField(name) } else { end(WikiDumpElement(name), depth: depth) }
+  }
+
+  /// The end of a field, or of an element that is in none.
+  func end(_ element: WikiDumpElement, depth: Int) {
     if field != .none { store() }
     field = .none
-    switch (depth, WikiDumpElement(name)) {
+    switch (depth, element) {
     case (1, _): sawEnd = true
     case (2, .page) where isInsidePage: completePages.append(takePage())
     case (3, .revision): isInsideRevision = false

@@ -33,6 +33,8 @@ final class WikiDumpParser {
   var isInsideRevision = false
   var namespaceKey = 0
   var characters: [UInt8] = []
+  /// Whether a short field was longer than it may be.
+  var isCut = false
 
   private var parser: XMLPushParser?
   private var tags = WikiDumpTags()
@@ -69,6 +71,24 @@ final class WikiDumpParser {
     } else if limit != nil {
       fault = ("a tag of more than \(WikiDumpTags.longestBytes) bytes", parser.fedBytes)
     }
+  }
+
+  // MARK: Pages that libxml2 does not see
+
+  /// Whether libxml2 has read all that it was fed, and the next may be a page or the end of all.
+  var isBetweenPages: Bool {
+    guard let parser else { return false }
+    return parser.depth == 1 && parser.hasReadAll && parser.readsUTF8 && !isInsidePage && field == .none
+  }
+
+  /// Counts the lines of bytes that are not fed.
+  func skip(_ bytes: UnsafeRawBufferPointer) { parser?.skip(lines: WikiPageScanner.lines(bytes)) }
+
+  /// Forgets the page being read, which is read again.
+  func abandonPage() {
+    field = .none
+    isInsidePage = false
+    isInsideRevision = false
   }
 
   // MARK: Pages

@@ -9,7 +9,8 @@ protocol PartlyDamagedSource: ByteSource {
 
 /// Reads a MediaWiki export, or a run of its `<page>` elements, page by page.
 ///
-/// A fault of the XML or of a compressed stream costs the page that it is in: reading resumes at the next `<page>`.
+/// Pages as MediaWiki writes them are read by `WikiPageScanner`, all else by libxml2. A fault of the XML or of a
+/// compressed stream costs the page that it is in: reading resumes at the next `<page>`.
 public final class WikiDumpReader {
   public enum Item {
     /// Valid until the next call of `next`.
@@ -17,10 +18,25 @@ public final class WikiDumpReader {
     case damage(WikiDumpBreak)
   }
 
+  /// What is behind the bytes that were read.
+  private enum Outlook {
+    case more, end
+    case damage(WikiDumpBreak.Kind, String, goesOn: Bool)
+  }
+
+  private static let pageEnd = Array("</page>".utf8)
+  private static let pageStart = Array("<page>".utf8)
+
   private let source: any ByteSource
   private let isLast: Bool
+  private let scansPages: Bool
   private let parser: WikiDumpParser
-  private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
+  private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 19, alignment: 64)
+  /// The bytes of the block that are not yet read.
+  private var unread = 0..<0
+  /// Bytes without which reading on would find nothing new.
+  private var wanted = 1
+  private var outlook = Outlook.more
   /// What was read and not yet returned, from `nextItem` on.
   private var items: [Item] = []
   private var nextItem = 0
@@ -28,16 +44,20 @@ public final class WikiDumpReader {
   private var isAtEnd = false
   /// Whether the next `<page>` is searched for.
   private var isSearching = false
-  /// The last bytes searched, in which one may begin.
-  private var carry: [UInt8] = []
 
   /// - Parameters:
   ///   - isFragment: the source starts with a `<page>`, not with `<mediawiki>`.
   ///   - isLast: the source should hold the end of the dump.
   ///   - maximumPageBytes: the text of a page beyond this is not kept.
-  public init(_ source: any ByteSource, isFragment: Bool, isLast: Bool, maximumPageBytes: Int) {
+  public convenience init(_ source: any ByteSource, isFragment: Bool, isLast: Bool, maximumPageBytes: Int) {
+    self.init(source, isFragment: isFragment, isLast: isLast, maximumPageBytes: maximumPageBytes, scansPages: true)
+  }
+
+  /// - Parameter scansPages: if not, libxml2 reads all pages.
+  init(_ source: any ByteSource, isFragment: Bool, isLast: Bool, maximumPageBytes: Int, scansPages: Bool) {
     self.source = source
     self.isLast = isLast
+    self.scansPages = scansPages
     isAtStart = !isFragment
     parser = WikiDumpParser(maximumPageBytes: maximumPageBytes)
     if isFragment { parser.open(isFragment: true) }
@@ -53,35 +73,42 @@ public final class WikiDumpReader {
       items.removeAll(keepingCapacity: true)
       nextItem = 0
       if isAtEnd { return nil }
-      try readBlock()
+      try advance()
     }
     nextItem += 1
     return items[nextItem - 1]
   }
 
-  private func readBlock() throws {
-    let count: Int
+  private func advance() throws {
+    if case .more = outlook, unread.count < wanted { return try fill() }
+    if !unread.isEmpty { return read(UnsafeRawBufferPointer(rebasing: block[unread])) }
+    switch outlook {
+    case .more: try fill()
+    case .end: finish()
+    case .damage(let kind, let message, let goesOn):
+      addDamage(kind, message)
+      isSearching = true
+      outlook = .more
+      if !goesOn { finish() }
+    }
+  }
+
+  /// Adds bytes to the unread ones.
+  private func fill() throws {
+    if unread.lowerBound > 0 {
+      memmove(block.baseAddress!, block.baseAddress! + unread.lowerBound, unread.count)
+      unread = 0..<unread.count
+    }
     do {
-      count = try source.read(into: block)
+      let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: block[unread.upperBound...]))
+      if count == 0 { outlook = .end }
+      unread = 0..<unread.count + count
     } catch {
       if error.code != .truncated, error.code != .malformed { throw error }
       let goesOn = try (source as? any PartlyDamagedSource)?.skipDamaged() ?? false
-      addDamage(goesOn || error.code == .malformed ? .damaged : .truncated, error.description)
-      isSearching = true
-      return goesOn ? () : finish()
+      outlook = .damage(
+        goesOn || error.code == .malformed ? .damaged : .truncated, error.description, goesOn: goesOn)
     }
-    if count == 0 { return finish() }
-    var bytes = UnsafeRawBufferPointer(rebasing: block[..<count])
-    if isAtStart {
-      bytes = WikiDumpHead.withoutLeadingSpace(bytes)
-      if bytes.isEmpty { return }
-      if bytes.starts(with: "<page>".utf8) { parser.open(isFragment: true) }
-      isAtStart = false
-    }
-    if carry.isEmpty { return read(bytes) }
-    let all = carry + bytes
-    carry = []
-    all.withUnsafeBytes { read($0) }
   }
 
   private func finish() {
@@ -91,39 +118,94 @@ public final class WikiDumpReader {
     }
   }
 
-  /// Parses bytes; after each fault, what follows from the next page on.
+  // MARK: Unread bytes
+
+  /// Marks bytes as read.
+  private func drop(_ count: Int) {
+    unread = unread.lowerBound + count..<unread.upperBound
+    wanted = 1
+  }
+
+  /// Leaves bytes until there are more of them. False if there will not be.
+  private func awaitsMore(than count: Int) -> Bool {
+    guard case .more = outlook, count <= block.count / 2 else { return false }
+    // Twice as many, so that a page that comes in small pieces is not scanned for each. A source is given a quarter of
+    // the block at least.
+    wanted = min(2 * count, block.count / 4 * 3)
+    return true
+  }
+
+  /// Reads the next page, what is before it, or bytes up to a page's end.
   private func read(_ bytes: UnsafeRawBufferPointer) {
-    var start = 0
-    while true {
-      if isSearching {
-        guard let page = pageStart(in: bytes, from: start) else { return }
-        start = page
-        isSearching = false
-        parser.open(isFragment: true)
-      }
-      let before = parser.fedBytes
-      parser.feed(UnsafeRawBufferPointer(rebasing: bytes[start...]))
-      for page in parser.completePages { items.append(.page(page)) }
-      parser.completePages.removeAll(keepingCapacity: true)
-      guard let fault = parser.fault else { return }
-      addDamage(.damaged, "the XML is not well-formed: \(fault.message)")
-      start += min(max(0, fault.position - before), bytes.count - start)
-      isSearching = true
+    if isAtStart { return begin(bytes) }
+    if isSearching { return search(bytes) }
+    if scansPages, parser.isBetweenPages, scan(bytes) { return }
+    let end = Self.place(of: Self.pageEnd, in: bytes).map { $0 + Self.pageEnd.count } ?? bytes.count
+    parse(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+  }
+
+  private func begin(_ bytes: UnsafeRawBufferPointer) {
+    let trimmed = WikiDumpHead.withoutLeadingSpace(bytes)
+    drop(bytes.count - trimmed.count)
+    if trimmed.count < Self.pageStart.count, awaitsMore(than: Self.pageStart.count) { return }
+    if trimmed.starts(with: Self.pageStart) { parser.open(isFragment: true) }
+    isAtStart = false
+  }
+
+  /// Goes to the first `<page>`.
+  private func search(_ bytes: UnsafeRawBufferPointer) {
+    if let page = Self.place(of: Self.pageStart, in: bytes) {
+      drop(page)
+      isSearching = false
+      parser.open(isFragment: true)
+    } else {
+      let kept = min(bytes.count, Self.pageStart.count - 1)
+      drop(bytes.count - kept)
+      if !awaitsMore(than: Self.pageStart.count - 1) { drop(kept) }
     }
   }
 
-  /// The first `<page>` at or after a place. If there is none, the last bytes are kept, in which one may begin.
-  private func pageStart(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
-    let marker = StaticString("<page>")
-    let length = marker.utf8CodeUnitCount
-    var index = start
-    while index + length <= bytes.count {
-      guard let hit = memchr(bytes.baseAddress! + index, 0x3C, bytes.count - length + 1 - index) else { break }
+  /// Reads a page, or white space before one, by the scanner. False if it cannot.
+  private func scan(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let start = bytes.firstIndex { $0 != 0x20 && $0 != 0x0A && $0 != 0x09 } ?? bytes.count
+    let page = UnsafeRawBufferPointer(rebasing: bytes[start...])
+    switch WikiPageScanner.scan(page, into: parser) {
+    case .page(let end):
+      parser.skip(UnsafeRawBufferPointer(rebasing: bytes[..<(start + end)]))
+      drop(start + end)
+      takePages()
+      return true
+    case .incomplete: return awaitsMore(than: bytes.count)
+    case .unusual: return false
+    }
+  }
+
+  /// Passes bytes to libxml2. Behind a fault, reading goes on at the next page.
+  private func parse(_ bytes: UnsafeRawBufferPointer) {
+    let before = parser.fedBytes
+    parser.feed(bytes)
+    takePages()
+    guard let fault = parser.fault else { return drop(bytes.count) }
+    addDamage(.damaged, "the XML is not well-formed: \(fault.message)")
+    // It may be before these bytes, in those fed before them.
+    drop(min(max(-unread.lowerBound, fault.position - before), bytes.count))
+    isSearching = true
+  }
+
+  private func takePages() {
+    for page in parser.completePages { items.append(.page(page)) }
+    parser.completePages.removeAll(keepingCapacity: true)
+  }
+
+  private static func place(of marker: [UInt8], in bytes: UnsafeRawBufferPointer) -> Int? {
+    var index = 0
+    while index + marker.count <= bytes.count,
+      let hit = memchr(bytes.baseAddress! + index, Int32(marker[0]), bytes.count - marker.count + 1 - index)
+    {
       index = UnsafeRawPointer(hit) - bytes.baseAddress!
-      if memcmp(bytes.baseAddress! + index, marker.utf8Start, length) == 0 { return index }
+      if memcmp(bytes.baseAddress! + index, marker, marker.count) == 0 { return index }
       index += 1
     }
-    carry = Array(bytes[max(start, bytes.count - length + 1)...])
     return nil
   }
 

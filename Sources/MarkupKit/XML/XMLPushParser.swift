@@ -16,7 +16,8 @@ final class XMLPushParser {
   private(set) var fedBytes = 0
   // Read at each event; checks of exclusive access would cost more than the events' own work.
   @exclusivity(unchecked) private var isStopped = false
-  @exclusivity(unchecked) private var depth = 0
+  /// Open elements.
+  @exclusivity(unchecked) private(set) var depth = 0
   /// Open elements that declare namespaces, and how many namespaces are in scope in each.
   private var namespaces: [(depth: Int, count: Int)] = []
   private var bound = XMLTagBound()
@@ -59,6 +60,21 @@ final class XMLPushParser {
     if policy.boundsAttributes, bound.isExceeded(by: bytes) { return fail(.tooManyAttributes) }
     send(base, bytes.count, isLast: false)
   }
+
+  /// Whether nothing waits for the bytes behind it.
+  var hasReadAll: Bool {
+    guard !isStopped, let input = context?.pointee.input else { return false }
+    return input.pointee.cur == input.pointee.end
+  }
+
+  /// Whether bytes are taken as they are, not converted from another encoding.
+  var readsUTF8: Bool {
+    guard let buffer = context?.pointee.input?.pointee.buf else { return false }
+    return buffer.pointee.encoder == nil
+  }
+
+  /// Counts lines that are not fed, which numbers in messages then include.
+  func skip(lines: Int) { context?.pointee.input?.pointee.line += Int32(truncatingIfNeeded: lines) }
 
   /// Ends parsing: no event follows.
   func stop() {

@@ -165,6 +165,36 @@ enum MixedText {
     }
   }
 
+  @Test(arguments: levels) func stopsAtWhatIsNoPlainText(level: pl_simd_level) {
+    var random = SplitMix(seed: 2)
+    let parts = [
+      "<", "&", ">", "]]>", "]]", "]>", "\n", "\t", "\r", "\u{0}", "\u{1F}", "\u{7F}", "\u{FFFD}", "\u{FFFE}",
+      "\u{FFFF}", "ﾞ",
+    ]
+    .map { Array($0.utf8) }
+    for round in 0..<2000 {
+      var text: [UInt8] = []
+      while text.count < round % 300 {
+        text += Array(repeating: 0x61, count: Int.random(in: 0..<70, using: &random))
+        text += parts.randomElement(using: &random)!
+      }
+      let expected = text.indices.filter { i in
+        let next = text[i...].prefix(3)
+        return [0x3C, 0x26].contains(text[i]) || text[i] < 0x20 && text[i] != 0x0A && text[i] != 0x09
+          || next.elementsEqual([0x5D, 0x5D, 0x3E]) || next.elementsEqual([0xEF, 0xBF, 0xBE])
+          || next.elementsEqual([0xEF, 0xBF, 0xBF])
+      }
+      var found: [Int] = [], scan = pl_scan(), place = 0
+      while place < text.count {
+        place = pl_find_markup(level, text, place, text.count, &scan)
+        if place < text.count { found.append(place) }
+        place += 1
+      }
+      #expect(found == expected, "\(text)")
+      #expect(text.isEmpty || pl_count_lines(level, text, text.count) == text.count { $0 == 0x0A })
+    }
+  }
+
   @Test(arguments: levels) func countsMojibake(level: pl_simd_level) {
     var random = SplitMix(seed: 6)
     for round in 0..<2000 {
