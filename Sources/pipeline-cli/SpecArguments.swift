@@ -182,10 +182,15 @@ struct SpecArguments: ParsableArguments {
   /// - Parameters:
   ///   - creating: false for read-only commands.
   ///   - isShared: whether other machines use the store, for which its path must not depend on the working folder.
-  func openStore(_ graph: Graph, creating: Bool = false, isShared: Bool = false) throws -> RunStore {
+  ///   - leavingOpen: the process ends after this command, and nothing has to be gone from the database's files.
+  func openStore(
+    _ graph: Graph, creating: Bool = false, isShared: Bool = false, leavingOpen: Bool = true
+  ) throws -> RunStore {
     var root = storeRoot(graph)
     if isShared, !root.hasPrefix("/") { root = "\(FileSystem.realPath("."))/\(root)" }
-    return try RunStore(root: root, creating: creating)
+    let store = try RunStore(root: root, creating: creating)
+    if leavingOpen { store.leaveOpen() }
+    return store
   }
 }
 

@@ -40,7 +40,7 @@ struct StatusCommand: ParsableCommand {
     guard let ended = run.ended else {
       return run.state == .running ? "\(began) and is running, or was killed" : "\(began) and was killed"
     }
-    return "\(began): \(run.state) after \(Quantities.duration(milliseconds: ended - run.started))"
+    return "\(began): \(run.state.rawValue) after \(Quantities.duration(milliseconds: ended - run.started))"
   }
 
   /// Of a run that was detached and has not come to its end.

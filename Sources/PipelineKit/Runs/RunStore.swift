@@ -14,6 +14,8 @@ public final class RunStore: Sendable {
   /// Where a damaged database was moved before a new one was created.
   public let damagedDatabase: String?
   let database: any DatabaseWriter
+  /// Whether a stage's work was begun, so that there is more to lose than the record of a run that did nothing.
+  private let hasNews = Atomic(false)
   private let removalCache = Mutex((names: [String](), list: RemovalList()))
 
   /// Opens a store in a folder.
@@ -28,6 +30,12 @@ public final class RunStore: Sendable {
     isReadOnly = opened.isReadOnly
     damagedDatabase = opened.damaged
   }
+
+  private static let leftOpen = Mutex<[any DatabaseWriter]>([])
+
+  /// Leaves the database open until the process ends, which then ends sooner: closing it would copy its log into it and
+  /// wait for the disk twice. Whoever opens it next goes on with the log, which SQLite copies at a thousand pages.
+  public func leaveOpen() { Self.leftOpen.withLock { $0.append(database) } }
 
   func write<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.write(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
@@ -78,6 +86,10 @@ public final class RunStore: Sendable {
       try $0.execute(
         sql: "UPDATE runs SET ended = ?, state = ? WHERE id = ?",
         arguments: [wallMilliseconds(), outcome.rawValue, run])
+    }
+    // What a run did is on the disk when it ends.
+    if hasNews.load(ordering: .relaxed) {
+      _ = try database.writeWithoutTransaction { try Row.fetchAll($0, sql: "PRAGMA wal_checkpoint(PASSIVE)") }
     }
   }
 
@@ -240,7 +252,8 @@ public final class RunStore: Sendable {
   }
 
   func beginNode(stage: String, identity: NodeIdentity, run: Int64) throws -> Int64 {
-    try write { db in
+    hasNews.store(true, ordering: .relaxed)
+    return try write { db in
       let fingerprint = identity.fingerprint.hex
       if let id = try Int64.fetchOne(
         db, sql: "SELECT id FROM nodes WHERE stage = ? AND fingerprint = ?", arguments: [stage, fingerprint])

@@ -27,8 +27,10 @@ public final class StoreLock {
       throw error
     }
     let text = Array("process \(getpid()) on \(hostName())\n".utf8)
-    ftruncate(descriptor, 0)
     pwrite(descriptor, text, text.count, 0)
+    // Changing a file's length waits for the disk where it is busy.
+    var status = stat()
+    if fstat(descriptor, &status) != 0 || status.st_size != text.count { ftruncate(descriptor, off_t(text.count)) }
   }
 
   deinit { close(descriptor) }

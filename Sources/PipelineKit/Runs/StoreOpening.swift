@@ -69,10 +69,14 @@ struct StoreOpening {
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
     if FileSystemKind.isNetwork(root) { return try connectedWithoutLog(configuration) }
-    configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
-    let pool = try DatabasePool(path: path, configuration: configuration)
-    try prepare(pool)
-    return pool
+    // One connection: GRDB's pool of them writes, and waits for the disk, to open a database that nobody else has open.
+    configuration.prepareDatabase { db in
+      _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
+      try db.execute(sql: "PRAGMA synchronous = NORMAL")
+    }
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    try prepare(queue)
+    return queue
   }
 
   /// A write-ahead log needs memory that all readers share, which machines do not.
