@@ -28,32 +28,36 @@ public struct MDSCompression: Equatable, Sendable {
 
   public var fileExtension: String { algorithm.rawValue }
 
-  /// One zstd frame that states its content's size, or one gzip member without a timestamp.
-  func compress(_ bytes: UnsafeRawBufferPointer) throws(ShardError) -> [UInt8] {
+  /// Passes one zstd frame that states its content's size, or one gzip member without a timestamp.
+  func compress(
+    _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws(ShardError) -> Void
+  ) throws(ShardError) {
     switch algorithm {
-    case .zstd: try zstd(bytes)
-    case .gz: try gzip(bytes)
+    case .zstd: try zstd(bytes, body)
+    case .gz: try gzip(bytes, body)
     }
   }
 
-  private func zstd(_ bytes: UnsafeRawBufferPointer) throws(ShardError) -> [UInt8] {
-    var result = 0
-    let out = [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(bytes.count)) { room, count in
-      result = ZSTD_compress(room.baseAddress, room.count, bytes.baseAddress, bytes.count, Int32(level))
-      count = ZSTD_isError(result) == 0 ? result : 0
+  private func zstd(
+    _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws(ShardError) -> Void
+  ) throws(ShardError) {
+    try ShardBuffer.withMemory(ZSTD_compressBound(bytes.count)) { (room) throws(ShardError) in
+      let result = ZSTD_compress(room.baseAddress, room.count, bytes.baseAddress, bytes.count, Int32(level))
+      guard ZSTD_isError(result) == 0 else {
+        throw ShardError(.io, "zstd", String(cString: ZSTD_getErrorName(result)))
+      }
+      try body(UnsafeRawBufferPointer(rebasing: room[..<result]))
     }
-    guard ZSTD_isError(result) == 0 else {
-      throw ShardError(.io, "zstd", String(cString: ZSTD_getErrorName(result)))
-    }
-    return out
   }
 
-  private func gzip(_ bytes: UnsafeRawBufferPointer) throws(ShardError) -> [UInt8] {
+  private func gzip(
+    _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws(ShardError) -> Void
+  ) throws(ShardError) {
     let out = CollectingSink()
     let sink = try GzipSink(out, level: level)
     try sink.write(bytes)
     try sink.commit()
-    return out.bytes
+    try out.bytes.withUnsafeBufferPointer { (out) throws(ShardError) in try body(UnsafeRawBufferPointer(out)) }
   }
 }
 

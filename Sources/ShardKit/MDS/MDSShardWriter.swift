@@ -67,9 +67,10 @@ public final class MDSShardWriter {
         try file.write(raw)
         return shard
       }
-      let compressed = try compression.compress(raw)
-      shard.zip = compressed.withUnsafeBytes { describe($0, "\(basename).\(compression.fileExtension)") }
-      try file.write(compressed)
+      try compression.compress(raw) { (compressed) throws(ShardError) in
+        shard.zip = describe(compressed, "\(basename).\(compression.fileExtension)")
+        try file.write(compressed)
+      }
       return shard
     }
   }

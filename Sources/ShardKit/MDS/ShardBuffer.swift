@@ -50,6 +50,15 @@ struct ShardBuffer: ~Copyable {
     for idle in idle.withLock({ $0.takeAll() }) { free(idle.memory.baseAddress) }
   }
 
+  /// Passes memory of at least so many bytes, whose contents are anything.
+  static func withMemory(
+    _ bytes: Int, _ body: (UnsafeMutableRawBufferPointer) throws(ShardError) -> Void
+  ) throws(ShardError) {
+    let memory = allocate(bytes)
+    defer { release(memory) }
+    try body(memory)
+  }
+
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     if memory.count - end < bytes.count { grow(room: room, capacity: max(2 * count, count + bytes.count)) }
     UnsafeMutableRawBufferPointer(rebasing: memory[end...]).copyMemory(from: bytes)
@@ -82,7 +91,8 @@ private struct IdleMemory: @unchecked Sendable {
   let memory: UnsafeMutableRawBufferPointer
 }
 
-/// Memory of buffers that ended: of two, which is less than the tasks had that ended with them.
+/// Memory of buffers that ended: of four, a shard and its compressed form of two tasks, which is less than the tasks had
+/// that ended with them.
 private struct IdleBuffers {
   private var buffers: [IdleMemory] = []
 
@@ -92,7 +102,7 @@ private struct IdleBuffers {
   }
 
   mutating func keep(_ idle: IdleMemory) -> Bool {
-    guard buffers.count < 2 else { return false }
+    guard buffers.count < 4 else { return false }
     buffers.append(idle)
     return true
   }
