@@ -53,6 +53,18 @@ import Testing
   @Test(arguments: ["", "ab", String(repeating: "A", count: 64), String(repeating: "g", count: 64)])
   func onlyLowerCaseHexadecimalIsADigest(_ text: String) { #expect(Digest(hex: text) == nil) }
 
+  @Test func eachDigitIsReadAndWritten() {
+    for place in [0, 7, 8, 38, 63] {
+      for byte in UInt8(0)..<128 {
+        var digits = Array(repeating: UInt8(ascii: "5"), count: 64)
+        digits[place] = byte
+        let text = String(decoding: digits, as: UTF8.self)
+        let isDigit = Array("0123456789abcdef".utf8).contains(byte)
+        #expect(Digest(hex: text)?.hex == (isDigit ? text : nil))
+      }
+    }
+  }
+
   /// Stored keys must mean the same on every machine: values of the xxHash specification's test vectors.
   @Test func recordHashesAreXXHash() {
     #expect(recordHash([UInt8]()) == 0x2D06_8005_38D3_94C2)

@@ -69,8 +69,13 @@ public struct Planner: Sendable {
     var files: [NodeIdentity.File] = []
     for (option, paths, _) in node.configured.inputFiles {
       let found = try paths.resolve(base: graph.document.folder)
-      for (file, digest) in zip(found, try history.digests(found.map(\.path))) {
-        files.append(.init(option: option, name: file.name, digest: digest))
+      files.reserveCapacity(files.count + found.count)
+      // Some thousands at a time: there may be a million of them.
+      for start in stride(from: 0, to: found.count, by: 4096) {
+        let part = found[start..<min(start + 4096, found.count)]
+        for (file, digest) in zip(part, try history.digests(part.map(\.path))) {
+          files.append(.init(option: option, name: file.name, digest: digest))
+        }
       }
     }
     return files

@@ -90,7 +90,8 @@ private struct Seen: Sendable {
   }
 
   func digest() throws -> Digest {
-    let digest = try Digester.digest(file: path, blockBytes: Int(min(status.bytes + 1, 1 << 20)))
+    let digest = try Digester.digest(
+      file: path, blockBytes: Int(min(status.bytes, 1 << 20)), length: status.bytes)
     guard FileSystem.status(path) == status else { throw SourceCheck.changed(path, "while it was being digested") }
     return digest
   }

@@ -25,7 +25,8 @@ extension InputFiles {
         guard !names.isEmpty else {
           throw StageError(.input, path, "the folder contains no files", hint: "Check the path.")
         }
-        out += names.map { (absolute + "/" + $0, $0) }
+        out.reserveCapacity(out.count + names.count)
+        for name in names { out.append((absolute + "/" + name, name)) }
       } else {
         guard FileSystem.exists(absolute) else {
           throw StageError(

@@ -30,6 +30,8 @@ extension ByteSource {
 public final class FileSource: ByteSource {
   public let name: String
   private let descriptor: Int32
+  /// Smaller files are read ahead whole.
+  private static let readAhead = 128 << 10
   /// Bytes read so far, counted from the start of the range.
   public private(set) var position: Int64 = 0
   private let start: Int64
@@ -41,8 +43,9 @@ public final class FileSource: ByteSource {
     name = path
     start = offset
     self.length = length
-    descriptor = try RegularFile.open(path).descriptor
-    posix_fadvise(descriptor, off_t(offset), 0, POSIX_FADV_SEQUENTIAL)
+    let file = try RegularFile.open(path)
+    descriptor = file.descriptor
+    if file.bytes > Self.readAhead { posix_fadvise(descriptor, off_t(offset), 0, POSIX_FADV_SEQUENTIAL) }
   }
 
   deinit { close(descriptor) }

@@ -117,7 +117,8 @@ public enum FileSystem {
         if !inside.contains(real) { pending.append((relative, inside + [real])) }
       }
     }
-    return out.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    out.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return out
   }
 
   /// The path with links resolved; the path itself if it does not exist.
