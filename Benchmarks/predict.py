@@ -9,7 +9,8 @@ BertTokenizer (in lower case) whose vocabulary is made of the texts' words and c
 base is BERT-Base. transformers runs its pipeline("text-classification") with batches of `--batch` in the texts' order, and
 again in batches by length, which is what one writes by hand; loading is not counted. Of pipeline the stage's whole time is
 counted: process, engine and model are started, documents are read and written. Both say the same labels, or the script
-fails. On a GPU both compute in bfloat16. Needs: torch, transformers, safetensors; the engine is that of PIPELINE_ENGINE.
+fails. On a GPU both compute in bfloat16, and 97 % of the labels of
+random weights must be equal. Needs: torch, transformers, safetensors; the engine is that of PIPELINE_ENGINE.
 """
 
 import argparse
@@ -162,7 +163,7 @@ def main():
     labels, seconds = ours(options, folder)
     expected, in_order, by_length = theirs(options, folder, texts)
     equal = sum(labels[record["id"]] == label for record, label in zip(records, expected))
-    if equal < len(texts) * (1 if options.device == "cpu" else 0.99):
+    if equal < len(texts) * (1 if options.device == "cpu" else 0.97):
         sys.exit(f"{len(texts) - equal} of {len(texts)} labels differ")
     print(f"{len(texts)} documents, {options.shape}, {options.threads} threads, {options.device}; {equal} labels equal\n")
     print("| | documents/s |\n|---|--:|")
