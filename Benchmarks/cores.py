@@ -16,7 +16,7 @@ import random
 import shutil
 import tempfile
 
-from corpus import edited, sentence, words
+from corpus import edited, sentence, words, zipf
 from measure import measure
 
 FILES = 64
@@ -37,10 +37,7 @@ def make(folder, number, megabytes):
     """A file of the corpus; copies are of documents of the same file."""
     rng = random.Random(number)
     vocabulary = words(rng, 20_000)
-    weights, total = [], 0.0
-    for rank in range(len(vocabulary)):
-        total += 1 / (rank + 3)
-        weights.append(total)
+    weights = zipf(len(vocabulary))
     sentences = [sentence(rng, vocabulary, weights) for _ in range(15_000)]
     size, texts = 0, []
     with compressed(str(folder / f"{number:05}.jsonl.zst")) as out:

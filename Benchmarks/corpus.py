@@ -29,6 +29,15 @@ def words(rng, count):
     return made
 
 
+def zipf(count):
+    """Cumulative weights of ranks by Zipf's law."""
+    weights, total = [], 0.0
+    for rank in range(count):
+        total += 1 / (rank + 3)
+        weights.append(total)
+    return weights
+
+
 def sentence(rng, vocabulary, weights):
     parts = rng.choices(vocabulary, cum_weights=weights, k=rng.randint(4, 14))
     return "".join(part + rng.choice(PARTICLES) for part in parts[:-1]) + parts[-1] + "。"
@@ -46,10 +55,7 @@ def make(folder, megabytes, shards=8, seed=11):
 
     rng = random.Random(seed)
     vocabulary = words(rng, 60_000)
-    weights, total = [], 0.0
-    for rank in range(len(vocabulary)):
-        total += 1 / (rank + 3)
-        weights.append(total)
+    weights = zipf(len(vocabulary))
     texts, size = [], 0
     while size < megabytes * 1_000_000:
         if texts and rng.random() < 0.15:
