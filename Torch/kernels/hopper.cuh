@@ -125,15 +125,14 @@ __device__ inline void multiply(GroupSums &sums, uint64_t a, uint64_t b, int add
 #endif
 }
 
-// The same with a's rows in registers. `turned`: b is [16, 64], not transposed.
-template <bool turned>
-__device__ inline void multiply(GroupSums &sums, const Fragment &a, uint64_t b, int adds) {
+// sums [64, 64] += a [64, 16] · b [16, 64], with a's rows in registers.
+__device__ inline void add_product(GroupSums &sums, const Fragment &a, uint64_t b) {
 #ifdef PIPELINE_HOPPER
   asm volatile("{\n.reg .pred adds;\nsetp.ne.b32 adds, %37, 0;\n"
                "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " PIPELINE_SUMS
-               ", {%32, %33, %34, %35}, %36, adds, 1, 1, %38;\n}\n"
+               ", {%32, %33, %34, %35}, %36, adds, 1, 1, 1;\n}\n"
                : PIPELINE_SUMS_OF(sums)
-               : "r"(a.at[0]), "r"(a.at[1]), "r"(a.at[2]), "r"(a.at[3]), "l"(b), "r"(adds), "n"(turned ? 1 : 0));
+               : "r"(a.at[0]), "r"(a.at[1]), "r"(a.at[2]), "r"(a.at[3]), "l"(b), "r"(1));
 #endif
 }
 

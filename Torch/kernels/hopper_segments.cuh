@@ -109,7 +109,7 @@ __device__ inline void multiply_all(GroupSums &sums, const hopper::Rows &left, c
 __device__ inline void add_turned(GroupSums &sums, const GroupLeft &left, const hopper::Rows &right) {
   const uint64_t b = hopper::descriptor(right);
 #pragma unroll
-  for (int step = 0; step < 4; step++) hopper::multiply<true>(sums, left[step], b + step * hopper::next_rows, 1);
+  for (int step = 0; step < 4; step++) hopper::add_product(sums, left[step], b + step * hopper::next_rows);
 }
 
 // Writes the group's sums · factors, through `stage`.
