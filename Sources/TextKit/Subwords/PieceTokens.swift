@@ -28,17 +28,13 @@ struct PieceCache: ~Copyable {
     var hash: UInt64 = 0
     var key: UInt32 = 0
     var keyCount: UInt16 = 0
-    /// The greatest number: the tokens depend on what is before the piece.
     var idCount: UInt16 = 0
     /// Up to four ids, or where they start.
     var ids: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
   }
 
-  enum Answer { case found, unknown, varies }
-
   private static let slotCount = 1 << 18
   private static let longestKey = 96
-  private static let varies = UInt16.max
   private let slots: UnsafeMutablePointer<Slot>
   private var used = 0
   private var keys: [UInt8] = []
@@ -80,20 +76,20 @@ struct PieceCache: ~Copyable {
   @inline(__always)
   private static func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash >> 7) & (slotCount - 1) }
 
-  /// Appends the ids of a piece, if they are known.
+  /// Appends the ids of a piece.
+  /// - Returns: whether they are known.
   @inline(__always)
-  func append(_ piece: UnsafeBufferPointer<UInt8>, _ hash: UInt64, to out: inout TokenBuffer) -> Answer {
+  func append(_ piece: UnsafeBufferPointer<UInt8>, _ hash: UInt64, to out: inout TokenBuffer) -> Bool {
     var place = Self.place(hash)
     while slots[place].hash != 0 {
       let slot = slots + place
       if slot.pointee.hash == hash, Int(slot.pointee.keyCount) == piece.count, equals(piece, Int(slot.pointee.key)) {
-        if slot.pointee.idCount == Self.varies { return .varies }
         append(slot, to: &out)
-        return .found
+        return true
       }
       place = (place &+ 1) & (Self.slotCount - 1)
     }
-    return .unknown
+    return false
   }
 
   @inline(__always)
@@ -118,8 +114,7 @@ struct PieceCache: ~Copyable {
     keys.withUnsafeBufferPointer { memcmp($0.baseAddress! + start, piece.baseAddress!, piece.count) == 0 }
   }
 
-  /// - Parameter tokens: nil if they depend on what is before the piece.
-  mutating func add(_ piece: UnsafeBufferPointer<UInt8>, _ hash: UInt64, _ tokens: [UInt32]?) {
+  mutating func add(_ piece: UnsafeBufferPointer<UInt8>, _ hash: UInt64, _ tokens: [UInt32]) {
     if used * 2 >= Self.slotCount {
       slots.update(repeating: Slot(), count: Self.slotCount)
       keys.removeAll(keepingCapacity: true)
@@ -129,11 +124,10 @@ struct PieceCache: ~Copyable {
     var place = Self.place(hash)
     while slots[place].hash != 0 { place = (place &+ 1) & (Self.slotCount - 1) }
     var slot = Slot(
-      hash: hash, key: UInt32(keys.count), keyCount: UInt16(piece.count),
-      idCount: tokens.map { UInt16($0.count) } ?? Self.varies)
-    if let tokens, tokens.count <= 4 {
+      hash: hash, key: UInt32(keys.count), keyCount: UInt16(piece.count), idCount: UInt16(tokens.count))
+    if tokens.count <= 4 {
       withUnsafeMutableBytes(of: &slot.ids) { ids in tokens.withUnsafeBytes { ids.copyMemory(from: $0) } }
-    } else if let tokens {
+    } else {
       slot.ids.0 = UInt32(ids.count)
       ids.append(contentsOf: tokens)
     }

@@ -12,15 +12,10 @@ final class SubwordSession {
   private let joints = KnownJoints()
   /// Tokens of the part of a piece may begin or end within characters.
   @exclusivity(unchecked) private var isJoinedInParts = false
-  @exclusivity(unchecked) private var recurrence: PartRecurrence
-  /// The score of a unigram's tokens of a piece up to one of them.
-  @exclusivity(unchecked) private var scored = (count: 0, score: 0.0)
 
-  /// - Parameter cuts: whether texts are cut into parts at first; the tokens are the same.
-  init(_ tokenizer: SubwordTokenizer, cuts: Bool = true) {
+  init(_ tokenizer: SubwordTokenizer) {
     self.tokenizer = tokenizer
     model = tokenizer.model
-    recurrence = PartRecurrence(isWorthCutting: cuts)
   }
 
   /// Appends the ids of a text, without the tokens of the frame.
@@ -78,8 +73,6 @@ final class SubwordSession {
     try result.get()
   }
 
-  private static let longestCutPiece = 64 << 20
-
   private func encode(
     piece: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
@@ -87,13 +80,6 @@ final class SubwordSession {
     case .bytePair(let model):
       if let id = model.wholeToken(piece) { return ids.append(id) }
       try encode(piece, cutAt: model.joints, into: &ids)
-    case .unigram(let model) where piece.count <= Self.longestCutPiece:
-      scored = (ids.count, 0)
-      if recurrence.isWorthCutting {
-        try encode(piece, cutAt: model.joints, into: &ids)
-      } else {
-        try encode(new: piece, nil, varies: true, into: &ids)
-      }
     case .wordPiece, .unigram: try encode(part: piece, into: &ids)
     }
   }
@@ -125,40 +111,30 @@ final class SubwordSession {
   private func encode(
     part: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
-    recurrence.parts &+= 1
     let hash = PieceCache.hash(part)
-    let answer = hash.map { cache.append(part, $0, to: &ids) }
-    if answer != .found { try encode(new: part, hash, varies: answer == .varies, into: &ids) }
+    if let hash, cache.append(part, hash, to: &ids) { return }
+    try encode(new: part, hash, into: &ids)
   }
 
   @inline(never)
   private func encode(
-    new part: UnsafeBufferPointer<UInt8>, _ hash: UInt64?, varies: Bool, into ids: inout TokenBuffer
+    new part: UnsafeBufferPointer<UInt8>, _ hash: UInt64?, into ids: inout TokenBuffer
   ) throws(TokenizerError) {
     tokens.removeAll()
-    recurrence.newParts &+= 1
     switch model {
     case .bytePair(let model): try model.encode(part: part, fromCharacters: !isJoinedInParts, &merging, into: &tokens)
-    case .unigram(let model):
-      // As if the piece were not cut: after the sum of the scores of all its tokens so far.
-      let before = UnsafeBufferPointer(rebasing: ids.ids[scored.count...])
-      segmenting.score = model.score(before, after: scored.score)
-      try model.encode(part, &segmenting, into: &tokens)
-      scored = (ids.count + tokens.ids.count, segmenting.score)
+    case .unigram(let model): try model.encode(part, &segmenting, into: &tokens)
     case .wordPiece: try encode(piece: part)
     }
     for id in tokens.ids { ids.append(id) }
-    let isUnigram = if case .unigram = model { true } else { false }
-    if let hash, !varies { cache.add(part, hash, isUnigram && segmenting.varies ? nil : tokens.ids) }
+    if let hash { cache.add(part, hash, tokens.ids) }
   }
 
   /// Replaces `tokens`.
   private func encode(piece: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
     switch model {
     case .bytePair(let model): try model.encode(piece, &merging, into: &tokens)
-    case .unigram(let model):
-      segmenting.score = 0
-      try model.encode(piece, &segmenting, into: &tokens)
+    case .unigram(let model): try model.encode(piece, &segmenting, into: &tokens)
     case .wordPiece(let encoder):
       var ids = TokenBuffer(capacity: piece.count + 1)
       encoder.encode(word: piece, into: &ids)
@@ -211,30 +187,6 @@ final class SubwordSession {
           from = end
         }
       }
-    }
-  }
-}
-
-/// Whether parts of texts come again so often that cutting texts into parts, which does not change tokens, saves time.
-struct PartRecurrence {
-  var parts = 0
-  var newParts = 0
-  private var windows = 0
-  private var hasGivenUp: Bool
-
-  /// At first every part is new.
-  private static let window = 8192, firstThatCounts = 3
-
-  init(isWorthCutting: Bool = true) { hasGivenUp = !isWorthCutting }
-
-  /// Asked before each piece.
-  var isWorthCutting: Bool {
-    mutating get {
-      guard parts >= Self.window, !hasGivenUp else { return !hasGivenUp }
-      windows += 1
-      hasGivenUp = windows >= Self.firstThatCounts && newParts * 2 > parts
-      (parts, newParts) = (0, 0)
-      return !hasGivenUp
     }
   }
 }

@@ -1,98 +1,89 @@
 /// The best segmentation of a piece by the sum of its tokens' scores (Kudo 2018, arXiv 1804.10959), computed as Hugging
 /// Face's tokenizers do: 64-bit scores, the first of equal ones, unknown characters next to each other as one token.
 final class UnigramModel: Sendable {
-  private let trie: ByteTrie
+  private let trie: CharacterTrie
   private let scores: [Double]
   private let unknown: UInt32?
   private let unknownScore: Double
   /// The ids of `<0x00>` … `<0xFF>`; nil without byte fallback.
   private let bytes: [UInt32?]?
-  let joints: PieceJoints
 
   private static let unknownPenalty = 10.0
-  /// More than what sums of scores lose by rounding in a piece of 64 MiB.
-  private static let almostEqual = 1e-5
 
   /// - Parameters:
   ///   - tokens: with their scores, by id; of equal tokens the last one counts.
   ///   - unknown: nil if there is none; unknown characters are errors then.
   init(_ tokens: [(token: [UInt8], score: Double)], unknown: UInt32?, fallsBackToBytes: Bool) {
-    trie = ByteTrie(tokens.enumerated().map { ($1.token, Int32($0)) })
+    trie = CharacterTrie(tokens.enumerated().map { ($1.token, Int32($0)) })
     scores = tokens.map(\.score)
     self.unknown = unknown
     unknownScore = (scores.min() ?? 0) - Self.unknownPenalty
     bytes = fallsBackToBytes ? ByteTokens.ids { [trie] in trie.value($0).map { UInt32($0) } } : nil
-    // Unknown tokens next to each other become one, also where a text spells them out.
-    let name = unknown.map { String(decoding: tokens[Int($0)].token, as: UTF8.self).unicodeScalars }
-    let ends = [name?.first?.value, name?.last?.value].compactMap { $0 }
-    let known = tokens.lazy.compactMap { entry -> (scalar: UInt32, id: UInt32)? in
-      guard let first = entry.token.first, entry.token.count == PieceJoints.width(first) else { return nil }
-      let scalar = entry.token.withUnsafeBufferPointer {
-        UTF8Scanning.scalar(at: 0, in: $0.baseAddress!, end: $0.count).value
-      }
-      return ends.contains(scalar) ? nil : (scalar, 0)
-    }
-    joints = PieceJoints(tokens.lazy.map(\.token), known: ScalarIds(Array(known)))
   }
 
   struct Workspace: ~Copyable {
-    fileprivate struct Best {
+    /// The best way to the place before a character, and that character.
+    fileprivate struct Place {
       var score: Double
-      /// Below 0: nothing ends here.
+      /// The place where the last token starts. Below 0: none ends here.
       var start: Int32
       var id: UInt32
+      /// The number of bytes before it.
+      var byte: Int32
+      var symbol: UInt32
     }
-    fileprivate var best = UnsafeMutableBufferPointer<Best>.allocate(capacity: 1 << 10)
-    /// Of the text before the piece.
-    var score = 0.0
-    /// The piece has segmentations whose scores are almost equal, or an unknown character: which one is the best, or what
-    /// is written, depends on the score before it.
-    fileprivate(set) var varies = false
-    deinit { best.deallocate() }
+    fileprivate var places = UnsafeMutableBufferPointer<Place>.allocate(capacity: 1 << 10)
+    fileprivate var characters = 0
+    /// What remains allocated after a long piece.
+    private static let mostKept = 1 << 20
 
-    fileprivate mutating func reset(_ count: Int) {
-      varies = false
-      if best.count < count {
-        best.deallocate()
-        best = .allocate(capacity: max(count, best.count * 2))
+    deinit { places.deallocate() }
+
+    fileprivate mutating func load(_ piece: UnsafeBufferPointer<UInt8>, _ trie: CharacterTrie) {
+      if places.count <= piece.count || places.count > max(Self.mostKept, 2 * piece.count) {
+        places.deallocate()
+        places = .allocate(capacity: piece.count * 3 / 2 + 1024)
       }
-      UnsafeMutableBufferPointer(rebasing: best[..<count]).update(repeating: Best(score: 0, start: -1, id: 0))
-      best[0].score = score
+      var i = 0, count = 0
+      while i < piece.count {
+        let (scalar, width) = UTF8Scanning.scalar(at: i, in: piece.baseAddress!, end: piece.count)
+        places.initializeElement(
+          at: count,
+          to: Place(score: 0, start: -1, id: 0, byte: Int32(truncatingIfNeeded: i), symbol: trie.symbol(scalar)))
+        count &+= 1
+        i &+= width
+      }
+      places.initializeElement(
+        at: count,
+        to: Place(
+          score: 0, start: -1, id: 0, byte: Int32(truncatingIfNeeded: i), symbol: CharacterTrie.noSymbol))
+      characters = count
     }
   }
 
-  /// The score of the tokens together with what is before them, added up in their order.
-  @inline(__always)
-  func score(_ ids: UnsafeBufferPointer<UInt32>, after score: Double) -> Double {
-    scores.withUnsafeBufferPointer { scores in
-      var sum = score
-      for id in ids { sum = scores[Int(id)] + sum }
-      return sum
-    }
-  }
-
-  /// Appends the tokens of a piece; `workspace.score` is the score of what is before it, and then with it.
+  /// Appends the tokens of a piece.
   /// - Throws: `TokenizerError` if it has a character that no token has, and there is no unknown token.
   func encode(
     _ piece: UnsafeBufferPointer<UInt8>, _ workspace: inout Workspace, into tokens: inout PieceTokens
   ) throws(TokenizerError) {
     guard !piece.isEmpty else { return }
     guard piece.count < Int(Int32.max) else { throw TokenizerError("a text has \(piece.count) bytes, more than 2 GiB") }
-    try search(piece, &workspace)
-    workspace.score = workspace.best[piece.count].score
+    workspace.load(piece, trie)
+    try search(&workspace)
+    let places = workspace.places
+    var end = workspace.characters
     let first = tokens.ids.count
-    var end = piece.count
     // Unknown characters next to each other are one string.
     var unknownEnd = -1
     while end > 0 {
-      let best = workspace.best[end]
-      let start = Int(best.start)
-      if best.id == unknown {
-        if unknownEnd < 0 { unknownEnd = end }
+      let place = places[end]
+      let start = Int(place.start)
+      if place.id == unknown {
+        if unknownEnd < 0 { unknownEnd = Int(place.byte) }
       } else {
-        if unknownEnd >= 0 { append(piece, end..<unknownEnd, into: &tokens) }
+        if unknownEnd >= 0 { append(piece, Int(place.byte)..<unknownEnd, into: &tokens) }
         unknownEnd = -1
-        tokens.append(best.id, end - start)
+        tokens.append(place.id, Int(place.byte &- places[start].byte))
       }
       end = start
     }
@@ -100,58 +91,50 @@ final class UnigramModel: Sendable {
     tokens.reverse(from: first)
   }
 
-  private func search(
-    _ piece: UnsafeBufferPointer<UInt8>, _ workspace: inout Workspace
-  ) throws(TokenizerError) {
-    workspace.reset(piece.count + 1)
-    let best = workspace.best
+  private func search(_ workspace: inout Workspace) throws(TokenizerError) {
+    let places = workspace.places
+    let count = workspace.characters
     let nodes = trie.nodes
     let unknownId = unknown ?? .max
     var lacksUnknown = false
-    var varies = false
     scores.withUnsafeBufferPointer { scores in
-      var start = 0
-      while start < piece.count {
-        let width = Self.width(piece[start])
-        let score = best[start].score
-        var isSingle = false
-        var node = ByteTrie.root, end = start
-        while end < piece.count {
-          let next = nodes[Int(node)].base ^ UInt32(piece[end])
-          let entry = nodes[Int(next)]
-          guard entry.parent == node, next != 0 else { break }
-          node = next
-          end &+= 1
-          guard entry.value >= 0 else { continue }
-          let sum = scores[Int(entry.value)] + score
-          if best[end].start >= 0, abs(sum - best[end].score) < Self.almostEqual { varies = true }
-          if best[end].start < 0 || sum > best[end].score {
-            best[end] = .init(score: sum, start: Int32(truncatingIfNeeded: start), id: UInt32(entry.value))
-          }
-          if end &- start == width { isSingle = true }
-        }
-        let next = min(start &+ width, piece.count)
-        if !isSingle {
-          varies = true
+      for start in 0..<count {
+        let score = places[start].score
+        var node = places[start].symbol
+        let next = start &+ 1
+        if node == CharacterTrie.noSymbol || nodes[Int(node)].value < 0 {
           let sum = unknownScore + score
-          if best[next].start < 0 || sum > best[next].score {
+          if places[next].start < 0 || sum > places[next].score {
             lacksUnknown = lacksUnknown || unknown == nil
-            best[next] = .init(score: sum, start: Int32(truncatingIfNeeded: start), id: unknownId)
+            places[next].score = sum
+            places[next].start = Int32(truncatingIfNeeded: start)
+            places[next].id = unknownId
           }
         }
-        start = next
+        var end = next
+        while node != CharacterTrie.noSymbol {
+          let entry = nodes[Int(node)]
+          if entry.value >= 0 {
+            let sum = scores[Int(entry.value)] + score
+            if places[end].start < 0 || sum > places[end].score {
+              places[end].score = sum
+              places[end].start = Int32(truncatingIfNeeded: start)
+              places[end].id = UInt32(entry.value)
+            }
+          }
+          let child = entry.base ^ places[end].symbol
+          guard nodes[Int(child)].parent == node else { break }
+          node = child
+          end &+= 1
+        }
       }
     }
-    workspace.varies = varies
     if lacksUnknown {
       throw TokenizerError(
         "a text has a character that is in no token, and the tokenizer has no unknown token",
         hint: "Use a tokenizer with one, or replace the character.")
     }
   }
-
-  @inline(__always)
-  private static func width(_ lead: UInt8) -> Int { lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4 }
 
   /// In reverse, as everything is at that time.
   private func append(_ piece: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into tokens: inout PieceTokens) {
