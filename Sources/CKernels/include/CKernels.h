@@ -8,6 +8,7 @@
 #include "census.h"
 #include "deflate_size.h"
 #include "grams.h"
+#include "memory.h"
 #include "minhash.h"
 #include "scanning.h"
 #include "vectors.h"

@@ -64,7 +64,8 @@ private struct PairBucket: ~Copyable {
   mutating func sort(_ places: UnsafeBufferPointer<UInt32>, in sequence: borrowing SymbolSequence) {
     var cursor = SymbolSequence.CountCursor()
     secondOfPlace.removeAll(keepingCapacity: true)
-    for place in places {
+    for (i, place) in places.enumerated() {
+      sequence.prefetch(places, i &+ SymbolSequence.ahead)
       let second = sequence.symbols[Int(place) &+ 1]
       cursor.move(to: Int(place), in: sequence)
       if counts[Int(second)] == 0 { seconds.append(second) }

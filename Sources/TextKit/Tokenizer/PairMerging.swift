@@ -77,8 +77,9 @@ struct PairMerging: ~Copyable {
     let lengths = tokens.lengths
     var cursor = SymbolSequence.CountCursor()
     let places = blocks.places(pair)
-    for place in places {
+    for (i, place) in places.enumerated() {
       let p = Int(place)
+      sequence.prefetch(places, i &+ SymbolSequence.ahead)
       if wholeWords {
         replaceInWord(of: p, pair, id, lengths, &cursor)
       } else if sequence.symbols[p] == pair.first {
@@ -129,7 +130,7 @@ struct PairMerging: ~Copyable {
   /// Records the collected pairs: old ones lose what new ones gain, and new ones become candidates.
   private mutating func enqueue(_ pair: MergeCandidate, _ id: UInt32) {
     for slot in around.touched {
-      let neighbor = slot >> 1, sum = around.sums[Int(slot)]
+      let neighbor = slot >> 1, sum = around.sum(of: slot)
       let new = slot & 1 == 0 ? PairCounts.key(neighbor, id) : PairCounts.key(id, neighbor)
       // A pair too rare to merge is discarded, unless it was already known.
       if sum < minimumFrequency, counts[new] == nil {
@@ -142,7 +143,7 @@ struct PairMerging: ~Copyable {
     for slot in around.touched {
       let neighbor = slot >> 1
       let old = slot & 1 == 0 ? PairCounts.key(neighbor, pair.first) : PairCounts.key(pair.second, neighbor)
-      counts.subtract(around.sums[Int(slot)], from: old)
+      counts.subtract(around.sum(of: slot), from: old)
     }
     let (total, kept) = around.startLists()
     if kept > 0 {
@@ -154,7 +155,7 @@ struct PairMerging: ~Copyable {
         queue.push(
           MergeCandidate(
             count: counts[PairCounts.key(first, second)] ?? 0, first: first, second: second,
-            start: around.start(of: slot), length: around.found[Int(slot)], block: block))
+            start: around.start(of: slot), length: around.found(of: slot), block: block))
       }
     }
     around.clear()
@@ -165,63 +166,60 @@ struct PairMerging: ~Copyable {
 
 /// The neighbors of one merge's positions, by slot: twice the neighbor's id, plus 1 if it follows.
 struct MergeNeighbors: ~Copyable {
-  /// Weighted counts of the slots in `touched`; 0 elsewhere.
-  private(set) var sums: UnsafeMutableBufferPointer<Int64>
-  /// Positions found for a slot; 0 once dropped.
-  private(set) var found: UnsafeMutableBufferPointer<UInt32>
-  private var ends: UnsafeMutableBufferPointer<UInt32>
+  private struct Slot {
+    /// The weighted count.
+    var sum: Int64 = 0
+    /// Positions found; 0 once dropped.
+    var found: UInt32 = 0
+    /// Where its part of the block ends so far.
+    var end: UInt32 = 0
+  }
+
+  /// All 0 but those in `touched`.
+  private let slots: UnsafeMutableBufferPointer<Slot>
   private(set) var touched: [UInt32] = []
 
   init(symbols: Int) {
-    sums = .allocate(capacity: symbols * 2)
-    found = .allocate(capacity: symbols * 2)
-    ends = .allocate(capacity: symbols * 2)
-    sums.initialize(repeating: 0)
-    found.initialize(repeating: 0)
-    ends.initialize(repeating: 0)
+    slots = .allocate(capacity: symbols * 2)
+    slots.initialize(repeating: Slot())
   }
 
-  deinit {
-    sums.deallocate()
-    found.deallocate()
-    ends.deallocate()
-  }
+  deinit { slots.deallocate() }
 
   @inline(__always)
   mutating func add(_ count: Int64, slot: UInt32) {
-    if found[Int(slot)] == 0 { touched.append(slot) }
-    found[Int(slot)] &+= 1
-    sums[Int(slot)] &+= count
+    if slots[Int(slot)].found == 0 { touched.append(slot) }
+    slots[Int(slot)].found &+= 1
+    slots[Int(slot)].sum &+= count
   }
 
-  func isKept(_ slot: UInt32) -> Bool { found[Int(slot)] > 0 }
-  mutating func drop(_ slot: UInt32) { found[Int(slot)] = 0 }
+  func sum(of slot: UInt32) -> Int64 { slots[Int(slot)].sum }
+  func found(of slot: UInt32) -> UInt32 { slots[Int(slot)].found }
+  func isKept(_ slot: UInt32) -> Bool { slots[Int(slot)].found > 0 }
+  func drop(_ slot: UInt32) { slots[Int(slot)].found = 0 }
 
   /// Assigns every kept slot its part of one block.
-  mutating func startLists() -> (places: Int, lists: Int) {
+  func startLists() -> (places: Int, lists: Int) {
     var total: UInt32 = 0, lists = 0
     for slot in touched where isKept(slot) {
-      ends[Int(slot)] = total
-      total += found[Int(slot)]
+      slots[Int(slot)].end = total
+      total += found(of: slot)
       lists += 1
     }
     return (Int(total), lists)
   }
 
   @inline(__always)
-  mutating func place(_ place: UInt32, slot: UInt32, in places: UnsafeMutablePointer<UInt32>) {
-    guard found[Int(slot)] > 0 else { return }
-    places[Int(ends[Int(slot)])] = place
-    ends[Int(slot)] &+= 1
+  func place(_ place: UInt32, slot: UInt32, in places: UnsafeMutablePointer<UInt32>) {
+    guard isKept(slot) else { return }
+    places[Int(slots[Int(slot)].end)] = place
+    slots[Int(slot)].end &+= 1
   }
 
-  func start(of slot: UInt32) -> UInt32 { ends[Int(slot)] - found[Int(slot)] }
+  func start(of slot: UInt32) -> UInt32 { slots[Int(slot)].end - found(of: slot) }
 
   mutating func clear() {
-    for slot in touched {
-      sums[Int(slot)] = 0
-      found[Int(slot)] = 0
-    }
+    for slot in touched { slots[Int(slot)] = Slot() }
     touched.removeAll(keepingCapacity: true)
   }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// The symbol of each scalar at the start of a word and inside a word.
 struct AlphabetSymbols {
   static let none = UInt32.max
@@ -82,6 +84,15 @@ struct SymbolSequence: ~Copyable {
         start = end
       }
     }
+  }
+
+  /// How many positions of a list are loaded before they are needed: the next ones are somewhere else in memory.
+  static let ahead = 24
+
+  /// Begins to load what is at a position of a list, if the list has so many.
+  @inline(__always)
+  func prefetch(_ places: UnsafeBufferPointer<UInt32>, _ i: Int) {
+    if i < places.count { pl_prefetch(symbols.baseAddress! + Int(places[i])) }
   }
 
   /// Returns the counts of ascending positions.
