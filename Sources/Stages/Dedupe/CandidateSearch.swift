@@ -46,12 +46,12 @@ struct CandidateSearch {
   static let anchors = 16
 
   let table: DocumentTable
-  let signatures: [SignatureReader]
+  let signatures: SignatureFiles
   /// Rows of accepted documents that are not there any more, by file, ascending.
   var absent: [Int: [Int]] = [:]
   let shape: SignatureShape
   let bounds: SimilarityBounds
-  /// Half for the records of the band, half for pages of signatures.
+  /// Half for the records of the band, half for pages of the table.
   let memoryBytes: Int
   /// Path prefix of spilled files.
   let scratch: String
@@ -63,8 +63,8 @@ struct CandidateSearch {
     possible: (CandidatePair) throws -> Void
   ) throws {
     let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 2)
-    for (part, reader) in signatures.enumerated() {
-      try reader.forEachKeyBlock(band: band) { row, keys in
+    for part in signatures.counts.indices {
+      try signatures.forEachKeyBlock(of: part, band: band) { row, keys in
         let absent = absent[part].map { rows in rows[lowerBound(rows, row)..<lowerBound(rows, row + keys.count)] } ?? []
         var next = absent.startIndex
         for (place, key) in keys.enumerated() {
@@ -76,13 +76,11 @@ struct CandidateSearch {
         }
       }
     }
-    release()
-    var pages = PageCount(limit: memoryBytes / 2)
+    let comparison = BucketComparison(self, band: band)
     var bucket: [UInt32] = []
     var key: UInt64 = 0
     func compareBucket() throws {
-      if bucket.count < 2 { return }
-      try compare(&bucket, band: band, &pages, sure: sure, possible: possible)
+      if bucket.count >= 2 { try comparison.compare(&bucket, sure: sure, possible: possible) }
     }
     try sorter.drain { record in
       if record.key != key {
@@ -93,40 +91,83 @@ struct CandidateSearch {
       bucket.append(record.document)
     }
     try compareBucket()
-    release()
+    table.release()
+  }
+}
+
+/// Compares the signatures of the documents in one bucket of a band after another.
+private final class BucketComparison {
+  private let search: CandidateSearch
+  private let band: Int
+  private var table: DocumentTable { search.table }
+  private var pages: PageCount
+  /// Signatures of the documents that the others are compared with, then of one other.
+  private let hashes: UnsafeMutableRawPointer
+  private static let anchors = CandidateSearch.anchors
+
+  init(_ search: CandidateSearch, band: Int) {
+    self.search = search
+    self.band = band
+    pages = PageCount(limit: search.memoryBytes / 2)
+    hashes = .allocate(byteCount: (Self.anchors + 2) * search.signatures.stride, alignment: 64)
   }
 
-  private func compare(
-    _ bucket: inout [UInt32], band: Int, _ pages: inout PageCount,
-    sure: (CandidatePair) throws -> Void,
-    possible: (CandidatePair) throws -> Void
+  deinit { hashes.deallocate() }
+
+  /// Each document is read once. Which one of a pair is better is asked only if they are similar enough: most pairs of a
+  /// bucket were found in an earlier band. In large buckets the best are moved to the front first.
+  func compare(
+    _ bucket: inout [UInt32], sure: (CandidatePair) throws -> Void, possible: (CandidatePair) throws -> Void
   ) throws {
-    let anchors = moveBestToFront(&bucket, &pages)
-    for i in 0..<anchors {
-      let hashes = hashes(bucket[i])
-      for j in (i + 1)..<max(i + 1, bucket.count) where !table.isAccepted(bucket[j]) {
-        if pages.touch(1) { release() }
-        let others = self.hashes(bucket[j])
-        if shape.shareBand(before: band, hashes, others) { continue }
-        let agreeing = shape.agreeingHashes(hashes, others)
-        if agreeing < bounds.possibleLanes { continue }
-        let pair = CandidatePair(better: bucket[i], worse: bucket[j], agreeingHashes: UInt32(agreeing))
-        if agreeing >= bounds.sureLanes || table.isAccepted(bucket[i]) { try sure(pair) } else { try possible(pair) }
+    let isLarge = bucket.count > Self.anchors + 1
+    if isLarge { moveBestToFront(&bucket) }
+    let anchors = isLarge ? Self.anchors : bucket.count
+    for j in bucket.indices {
+      let own = try read(bucket[j], at: min(j, anchors))
+      for i in 0..<min(j, anchors) {
+        let isAccepted = table.isAccepted(bucket[i])
+        if isAccepted, table.isAccepted(bucket[j]) { continue }
+        guard let agreeing = agreeing(place(i), own) else { continue }
+        let isOrdered = isLarge || isBetter(bucket[i], bucket[j])
+        let pair = CandidatePair(
+          better: isOrdered ? bucket[i] : bucket[j], worse: isOrdered ? bucket[j] : bucket[i],
+          agreeingHashes: UInt32(agreeing))
+        let decides = agreeing >= search.bounds.sureLanes || table.isAccepted(pair.better)
+        if decides { try sure(pair) } else { try possible(pair) }
       }
     }
   }
 
-  /// Moves the best documents to the front, in order; returns how many.
-  private func moveBestToFront(_ bucket: inout [UInt32], _ pages: inout PageCount) -> Int {
+  private func place(_ i: Int) -> UnsafeMutablePointer<UInt16> {
+    (hashes + i * search.signatures.stride).assumingMemoryBound(to: UInt16.self)
+  }
+
+  private func read(_ document: UInt32, at i: Int) throws -> UnsafeMutablePointer<UInt16> {
+    let (part, row) = table.locate(document)
+    let place = place(i)
+    try search.signatures.read(row, of: part, into: place)
+    return place
+  }
+
+  /// The number of equal hashes; nil if the pair shares an earlier band, or is no duplicate.
+  private func agreeing(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Int? {
+    if search.shape.shareBand(before: band, a, b) { return nil }
+    let agreeing = search.shape.agreeingHashes(a, b)
+    return agreeing < search.bounds.possibleLanes ? nil : agreeing
+  }
+
+  private func isBetter(_ a: UInt32, _ b: UInt32) -> Bool {
+    if pages.touch(4) { table.release() }
+    return table.isBetter(a, b)
+  }
+
+  /// Moves the best documents to the front, in order.
+  private func moveBestToFront(_ bucket: inout [UInt32]) {
     let limit = Self.anchors
-    if pages.touch(2 * min(bucket.count, limit + 1)) { release() }
-    guard bucket.count > limit + 1 else {
-      bucket.sort { table.isBetter($0, $1) }
-      return bucket.count
-    }
+    if pages.touch(2 * limit) { table.release() }
     bucket[..<limit].sort { table.isBetter($0, $1) }
     for i in limit..<bucket.count {
-      if pages.touch(2) { release() }
+      if pages.touch(2) { table.release() }
       guard table.isBetter(bucket[i], bucket[limit - 1]) else { continue }
       bucket.swapAt(i, limit - 1)
       var place = limit - 1
@@ -135,16 +176,5 @@ struct CandidateSearch {
         place -= 1
       }
     }
-    return limit
-  }
-
-  private func hashes(_ document: UInt32) -> UnsafePointer<UInt16> {
-    let (part, row) = table.locate(document)
-    return signatures[part].hashes(row)
-  }
-
-  private func release() {
-    table.release()
-    for reader in signatures { reader.release() }
   }
 }

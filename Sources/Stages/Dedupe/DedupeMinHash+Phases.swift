@@ -35,9 +35,9 @@ extension DedupeMinHash {
     let table = try table(workspace, accepted)
     let search = CandidateSearch(
       table: table,
-      signatures: try (workspace.files(Self.signatures) + accepted.signatures).map {
-        try SignatureReader($0.path, shape: shape)
-      }, absent: try accepted.absent(after: table.ownParts), shape: shape, bounds: bounds,
+      signatures: try SignatureFiles(
+        (workspace.files(Self.signatures) + accepted.signatures).map(\.path), shape: shape),
+      absent: try accepted.absent(after: table.ownParts), shape: shape, bounds: bounds,
       memoryBytes: memoryBytes(workspace),
       scratch: try workspace.temporaryDirectory() + "/band")
     for band in try workspace.payload(Range<Int>.self) {

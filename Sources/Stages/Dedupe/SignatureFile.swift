@@ -56,43 +56,59 @@ struct SignatureWriter: ~Copyable {
   mutating func finish() throws(ShardError) { if count > 0 { try flush() } }
 }
 
-/// Reads a signature file by random access.
-struct SignatureReader: Sendable {
-  let count: Int
+/// Reads signature files by random access, for one thread. Memory: the keys of one block.
+final class SignatureFiles {
+  /// The documents of each file.
+  let counts: [Int]
   private let layout: SignatureLayout
-  private let file: MappedFile
+  private let files: RandomAccessFiles
+  private let keys = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: SignatureLayout.blockDocuments)
 
-  init(_ path: String, shape: SignatureShape) throws(ShardError) {
-    layout = SignatureLayout(shape: shape)
-    file = try MappedFile(path)
-    count = file.bytes.count / layout.documentBytes
-    guard count * layout.documentBytes == file.bytes.count else {
-      throw ShardError(.malformed, path, "its signatures are incomplete", hint: "Run 'pipeline verify'.")
+  /// - Throws: `ShardError` if a file cannot be opened, or is not whole signatures.
+  init(_ paths: [String], shape: SignatureShape) throws(ShardError) {
+    let layout = SignatureLayout(shape: shape)
+    files = try RandomAccessFiles(paths)
+    var counts: [Int] = []
+    for (path, size) in zip(paths, files.sizes) {
+      guard Int(size) % layout.documentBytes == 0 else {
+        throw ShardError(.malformed, path, "its signatures are incomplete", hint: "Run 'pipeline verify'.")
+      }
+      counts.append(Int(size) / layout.documentBytes)
     }
+    self.counts = counts
+    self.layout = layout
   }
 
+  deinit { keys.deallocate() }
+
+  /// What a signature takes in memory.
+  var stride: Int { layout.stride }
+
   /// Where a row's block begins, how many documents it has, and the row's index among them.
-  private func locate(_ row: Int) -> (start: Int, documents: Int, place: Int) {
+  private func locate(_ row: Int, of file: Int) -> (start: Int, documents: Int, place: Int) {
     let (block, place) = row.quotientAndRemainder(dividingBy: SignatureLayout.blockDocuments)
-    let documents = min(SignatureLayout.blockDocuments, count - block * SignatureLayout.blockDocuments)
+    let documents = min(SignatureLayout.blockDocuments, counts[file] - block * SignatureLayout.blockDocuments)
     return (block * layout.blockBytes, documents, place)
   }
 
-  func hashes(_ row: Int) -> UnsafePointer<UInt16> {
-    let (start, _, place) = locate(row)
-    return (file.bytes.baseAddress! + start + place * layout.stride).assumingMemoryBound(to: UInt16.self)
+  /// Reads a signature into memory of `stride` bytes.
+  func read(_ row: Int, of file: Int, into hashes: UnsafeMutableRawPointer) throws(ShardError) {
+    let (start, _, place) = locate(row, of: file)
+    try files.read(
+      file, at: Int64(start + place * layout.stride),
+      into: UnsafeMutableRawBufferPointer(start: hashes, count: layout.stride))
   }
 
-  /// The keys of one band for every document in order, block by block.
+  /// The keys of one band for every document of a file in order, block by block.
   func forEachKeyBlock(
-    band: Int, _ body: (_ firstRow: Int, _ keys: UnsafeBufferPointer<UInt64>) throws -> Void
+    of file: Int, band: Int, _ body: (_ firstRow: Int, _ keys: UnsafeBufferPointer<UInt64>) throws -> Void
   ) throws {
-    for row in stride(from: 0, to: count, by: SignatureLayout.blockDocuments) {
-      let (start, documents, _) = locate(row)
-      let keys = file.bytes.baseAddress! + start + documents * (layout.stride + band * 8)
-      try body(row, UnsafeBufferPointer(start: keys.assumingMemoryBound(to: UInt64.self), count: documents))
+    for row in Swift.stride(from: 0, to: counts[file], by: SignatureLayout.blockDocuments) {
+      let (start, documents, _) = locate(row, of: file)
+      let block = UnsafeMutableBufferPointer(rebasing: keys[..<documents])
+      try files.read(
+        file, at: Int64(start + documents * (layout.stride + band * 8)), into: UnsafeMutableRawBufferPointer(block))
+      try body(row, UnsafeBufferPointer(block))
     }
   }
-
-  func release() { file.release() }
 }
