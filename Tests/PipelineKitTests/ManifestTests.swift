@@ -51,6 +51,17 @@ import Testing
     #expect(throws: JSONCodingError("fingerprint", "belongs to another identity")) { try NodeManifest(json: other) }
   }
 
+  /// By the bytes of their names: what was handed on under a composed name says nothing of a decomposed one.
+  @Test func filesThatOnlyStandForDocumentsAreNamedExactly() {
+    let identity = NodeIdentity(use: "u", revision: 1, options: [:], inputs: [], files: [])
+    var node = NodeManifest(stage: "s", identity: identity, tasks: [])
+    node.files = [("a", "\u{304C}", true), ("a", "\u{304B}\u{3099}", nil), ("b", "\u{304C}", nil)].map {
+      PublishedFile(port: $0, name: $1, bytes: 1, digest: zeros, documents: 1, textBytes: 1, passed: $2)
+    }
+    #expect(node.passedFiles() == ["a/\u{304C}"])
+    #expect(!node.passedFiles().contains("a/\u{304B}\u{3099}"))
+  }
+
   /// As a database has them: read in two ways, of which one is for the form in which they are written.
   @Test(arguments: ["n", "a/日本.jsonl", "quoted \"\\ name", "", "tab\t"])
   func textIsReadAsTheValuesAre(_ name: String) throws {

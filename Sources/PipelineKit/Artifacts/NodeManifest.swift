@@ -35,6 +35,11 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
 
   public func files(of port: String) -> [PublishedFile] { files.filter { $0.port == port } }
 
+  /// `PORT/FILE` of the files that only stand for documents, which were handed on in memory.
+  func passedFiles() -> Set<ExactText> {
+    Set(files.lazy.filter(\.isPassed).map { ExactText("\($0.port)/\($0.name)") })
+  }
+
   /// Content identity of a port: names and digests of its files, in order.
   public func digest(of port: String) -> Digest {
     var digester = Digester()

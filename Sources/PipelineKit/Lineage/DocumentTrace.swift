@@ -133,6 +133,15 @@ private struct TraceReading {
   let directory: String
   let manifest: NodeManifest
   let outputs: [OutputPort]
+  /// See `NodeManifest.passedFiles`.
+  private let passed: Set<ExactText>
+
+  init(directory: String, manifest: NodeManifest, outputs: [OutputPort]) {
+    self.directory = directory
+    self.manifest = manifest
+    self.outputs = outputs
+    passed = manifest.passedFiles()
+  }
 
   func search(_ id: String, into step: inout DocumentTrace.Step) throws {
     try note(IDSearch(directory: directory, manifest: manifest).hits(Array(id.utf8)), of: id, in: &step)
@@ -165,7 +174,7 @@ private struct TraceReading {
       } else if port == Workspace.notesPort {
         if let note = try drop(id, path, hit.ordinal) { step.notes.append(note) }
       } else if let output = outputs.first(where: { $0.name == port && !$0.isHidden }) {
-        if let place = try place(id, output, path, hit.ordinal) { step.places.append(place) }
+        if let place = try place(id, output, path, hit) { step.places.append(place) }
       }
     }
   }
@@ -181,19 +190,16 @@ private struct TraceReading {
       threshold: json["threshold"]?.double, survivor: json["survivor"]?.string, detail: json["detail"]?.string)
   }
 
-  private func isPassed(_ path: String) -> Bool {
-    manifest.files.contains { $0.isPassed && path == "\(directory)/\($0.port)/\($0.name)" }
-  }
-
   private func place(
-    _ id: String, _ output: OutputPort, _ path: String, _ ordinal: Int
+    _ id: String, _ output: OutputPort, _ path: String, _ hit: IDSearch.Hit
   ) throws -> DocumentTrace.Location? {
     var place = DocumentTrace.Location(
-      port: output.name, path: path, ordinal: ordinal, id: id, textBytes: nil, isVerified: false, kind: output.kind)
+      port: output.name, path: path, ordinal: hit.ordinal, id: id, textBytes: nil, isVerified: false,
+      kind: output.kind)
     switch output.kind {
-    case .documents where isPassed(path): break
+    case .documents where passed.contains(ExactText(hit.file)): break
     case .documents:
-      guard let line = try line(path, ordinal) else { return nil }
+      guard let line = try line(path, hit.ordinal) else { return nil }
       let reader = DocumentReader(MemorySource(line, name: path))
       guard let document = try reader.next(), document.idString == id else { return nil }
       place.textBytes = document.text.count

@@ -34,11 +34,12 @@ public struct RecordSearch {
     for artifact in ancestry.artifacts {
       let manifest = artifact.manifest
       let folder = store.artifacts.directory(of: manifest)
+      let passed = manifest.passedFiles()
       for sidecar in manifest.files(of: Workspace.idsPort) where sidecar.name.hasPrefix(artifact.port + "/") {
         let file = String(sidecar.name.dropLast(".ids".count))
         guard DocumentFileName.isOne(file) else { continue }
         let mapped = try MappedFile("\(folder)/\(Workspace.idsPort)/\(sidecar.name)")
-        let isKept = !manifest.files.contains { $0.isPassed && "\($0.port)/\($0.name)" == file }
+        let isKept = !passed.contains(ExactText(file))
         wanted.forEachHit(in: mapped.bytes.bindMemory(to: UInt64.self)) { hash, ordinal in
           places[hash, default: []].append(
             Place(

@@ -23,13 +23,14 @@ struct TargetReading {
   /// - Throws: `ShardError` if a file of the output cannot be read.
   mutating func read() throws {
     let repeats = !manifest.ledger.repeated.isEmpty
+    let passed = manifest.passedFiles()
     for sidecar in manifest.files(of: Workspace.idsPort) {
       let file = String(sidecar.name.dropLast(4))
       let port = ArchivePath.parts(file)[0]
       if port == Workspace.dropsPort { continue }
       guard try repeats || holds("\(directory)/\(Workspace.idsPort)/\(sidecar.name)") else { continue }
       switch node.description.outputs.first(where: { $0.name == port })?.kind {
-      case .documents where manifest.files.contains { $0.isPassed && "\($0.port)/\($0.name)" == file }:
+      case .documents where passed.contains(ExactText(file)):
         // Their texts were not kept here.
         try readList(file, "\(directory)/\(Workspace.idsPort)/\(sidecar.name)", as: .document)
       case .documents: try readDocuments(file)

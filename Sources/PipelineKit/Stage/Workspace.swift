@@ -121,7 +121,8 @@ public final class Workspace {
 
   /// Files that earlier phases wrote to an output and that the task reads.
   public func files<K>(_ output: Output<K>) -> [ArtifactFile] {
-    (earlier[output.port.name] ?? []).filter { file in task.files.contains { $0.path == file.path } }
+    let read = Set(task.files.map { ExactText($0.path) })
+    return (earlier[output.port.name] ?? []).filter { read.contains(ExactText($0.path)) }
   }
 
   /// Files of earlier phases that give the location of data, not its content: not part of the task's fingerprint.

@@ -22,8 +22,9 @@ struct CommandOutput: Sendable {
     CommandOutput(Output<MDS>("mds", "A data set in the MDS format: index.json and its shards.").port) {
       folder, names in
       try need("index.json", names, folder)
+      let present = Set(names.map { ExactText($0) })
       for shard in try MDSIndex(path: "\(folder)/index.json").shards
-      where !names.contains(shard.stored.basename) && !names.contains(shard.raw.basename) {
+      where !present.contains(ExactText(shard.stored.basename)) && !present.contains(ExactText(shard.raw.basename)) {
         throw missing(shard.raw.basename, folder, "index.json names it")
       }
     },

@@ -70,23 +70,23 @@ enum SavedDataset {
   static func files(_ files: [ArtifactFile]) throws -> [ArtifactFile] {
     let folders = Set(files.filter { $0.name.hasSuffix(".arrow") }.map { ExactText(ArchivePath.folder(of: $0.path)) })
     guard !folders.isEmpty else { return files }
-    let paths = Set(files.map { ExactText($0.path) })
+    let byPath = Dictionary(files.map { (ExactText($0.path), $0) }) { first, _ in first }
     return try files.flatMap { file -> [ArtifactFile] in
       let folder = ArchivePath.folder(of: file.path)
       switch ArchivePath.lastPart(of: file.path) {
-      case "state.json" where folders.contains(ExactText(folder)): return try named(by: file, in: folder, among: files)
+      case "state.json" where folders.contains(ExactText(folder)): return try named(by: file, in: folder, among: byPath)
       case let name where descriptions.contains(name) && folders.contains { $0.text.utf8.starts(with: folder.utf8) }:
         return []
       default:
-        let isDescribed = file.name.hasSuffix(".arrow") && paths.contains(ExactText(folder + "/state.json"))
+        let isDescribed = file.name.hasSuffix(".arrow") && byPath[ExactText(folder + "/state.json")] != nil
         return isDescribed ? [] : [file]
       }
     }
   }
 
-  private static func named(by state: ArtifactFile, in folder: String, among files: [ArtifactFile]) throws
-    -> [ArtifactFile]
-  {
+  private static func named(
+    by state: ArtifactFile, in folder: String, among files: [ExactText: ArtifactFile]
+  ) throws -> [ArtifactFile] {
     let json = try JSONValue.parse(FileSystem.read(state.path, limit: 64 << 20)).value
     guard let names = json["_data_files"]?.array?.map({ $0["filename"]?.string ?? "" }) else {
       throw StageError(
@@ -94,7 +94,7 @@ enum SavedDataset {
         hint: "Save the data set again with a current version of 'datasets', or name its .arrow files in 'files'.")
     }
     return try names.map { name in
-      if let file = files.first(where: { $0.path == "\(folder)/\(name)" }) { return file }
+      if let file = files[ExactText("\(folder)/\(name)")] { return file }
       throw StageError(
         .input, state.path, "names '\(name)', which is not beside it", hint: "Copy the whole folder of the data set.")
     }
