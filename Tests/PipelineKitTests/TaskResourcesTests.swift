@@ -18,6 +18,20 @@ import Testing
     #expect(fingerprint(plain) != fingerprint(TaskPlan(key: "b", memoryBytes: 1)))
   }
 
+  /// For progress and order: tasks that read parts of one file do not read it whole each, nor what all tasks of a phase read.
+  @Test func aTaskCountsWhatItWorksOn() throws {
+    func file(_ bytes: Int64, text: Int64 = 0) -> ArtifactFile {
+      ArtifactFile(path: "/a", name: "a", bytes: bytes, digest: Digester.digest([]), textBytes: text)
+    }
+    let whole = TaskPlan(key: "a", inputs: [.main: [file(7), file(5, text: 30)], "index": [file(1 << 40)]])
+    #expect(whole.contentBytes == 37)
+    #expect(TaskPlan(key: "a", inputs: [.main: [], "rows": [file(3)], "index": [file(4)]]).contentBytes == 7)
+    let parts = try (0..<4).map { try whole.with(payload: $0).reading(bytes: Int64($0)) }
+    #expect(parts.map(\.contentBytes) == [0, 1, 2, 3])
+    #expect(parts[2].files == whole.files)
+    #expect(try fingerprint(parts[1]) == fingerprint(whole.with(payload: 1)))
+  }
+
   @Test func impossibleNumbersAreRaised() {
     #expect(TaskPlan(key: "a").using(cores: 0, gpus: -1, nodes: 0).resources == TaskResources())
   }

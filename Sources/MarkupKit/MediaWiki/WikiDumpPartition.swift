@@ -15,6 +15,9 @@ public struct WikiDumpPartition: Equatable, Sendable {
   /// Whether it holds the dump's end.
   public var isLast: Bool
 
+  /// Its share of the file.
+  public var bytes: Int64 { form == .blocks ? (end - start) / 8 : end - start }
+
   /// One line: form, start, end, `last` or `more`, then the streams' offsets from the one before.
   public var line: String {
     var words = [form.rawValue, "\(start)", "\(end)", isLast ? "last" : "more"]

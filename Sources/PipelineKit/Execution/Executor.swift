@@ -40,7 +40,7 @@ final class Executor {
     let prepared: PreparedPhase
     /// The node's folder in the store.
     let directory: String
-    /// Bytes of the files that its open tasks read.
+    /// Bytes that its open tasks work on.
     let totalBytes: Int
     var done: [Int: TaskManifest]
     var attempts: [Int: Int] = [:]

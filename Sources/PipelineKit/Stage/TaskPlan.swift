@@ -4,6 +4,7 @@ public import ShardKit
 ///
 ///     TaskPlan.perFile(context.files(Self.documents))                        // a task per file
 ///     try TaskPlan(key: "00003", inputs: [.main: [dump]], payload: range)    // a task per part of a file
+///       .reading(bytes: Int64(range.count))
 ///
 /// In the task, `workspace.file()` and `try workspace.payload()` give both back. Whatever is not in `inputs`, in
 /// `payload` or among the stage's options is not in the task's fingerprint, so it must not decide the result.
@@ -21,10 +22,20 @@ public struct TaskPlan: Equatable, Sendable {
   /// unfinished task of the stage with the same key hands it over. Empty: only its own state.
   public var stateKey: String
 
+  /// See `reading(bytes:)`; nil: its files as a whole.
+  private var partBytes: Int64?
+
   /// All files that the task reads, in the order of their roles.
   public var files: [ArtifactFile] { inputs.all }
-  /// How much it reads, as far as the sizes of its files tell.
-  var contentBytes: Int64 { inputs.byRole.reduce(0) { $1.files.reduce($0) { $0 + $1.contentBytes } } }
+  /// How much it works on, as far as the sizes of its files tell: of those in the role `.main` if it has any, as others may be
+  /// read by every task of the phase.
+  var contentBytes: Int64 {
+    if let partBytes { return partBytes }
+    let hasMain = inputs.byRole.contains { $0.role == .main && !$0.files.isEmpty }
+    return inputs.byRole.reduce(0) { sum, part in
+      hasMain && part.role != .main ? sum : part.files.reduce(sum) { $0 + $1.contentBytes }
+    }
+  }
   /// A task starts only if the memory estimates of all running tasks fit the run's memory.
   public var memoryBytes: Int { resources.memoryBytes }
 
@@ -59,6 +70,15 @@ public struct TaskPlan: Equatable, Sendable {
   public func with(inputs more: TaskInputs) -> TaskPlan {
     var plan = self
     plan.inputs += more
+    return plan
+  }
+
+  /// The same task, which works on a part of its files, as other tasks do on the others.
+  /// - Parameter bytes: of the part, counted as in `ArtifactFile.contentBytes`. They are for the order of tasks and their progress, and not
+  ///   part of the fingerprint.
+  public func reading(bytes: Int64) -> TaskPlan {
+    var plan = self
+    plan.partBytes = max(0, bytes)
     return plan
   }
 

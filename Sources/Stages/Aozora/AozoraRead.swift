@@ -66,10 +66,15 @@ public struct AozoraRead: SinglePhaseStage {
         AozoraContainer.kind($0.name) != .text || AozoraFile(path: $0.name).partition(of: options.partitions) == part
       }
       guard !files.isEmpty else { return nil }
+      // Every task goes through the archives and takes its share.
+      let bytes = files.reduce(0) {
+        $0 + (AozoraContainer.kind($1.name) == .text ? $1.bytes : $1.bytes / Int64(options.partitions))
+      }
       return try TaskPlan(
         key: TaskPlan.padded(part), inputs: [AozoraReadTask.index: index, .main: files],
         payload: Partition(number: part, of: options.partitions),
-        memoryBytes: min(Int(clamping: largest), options.text.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20)
+        memoryBytes: min(Int(clamping: largest), options.text.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20
+      ).reading(bytes: bytes)
     }
   }
 

@@ -186,10 +186,13 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     let documents = context.files(Self.rows).reduce(accepted.documents) { $0 + $1.documents }
     let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
     let memoryBytes = SortingMemory.planned(options.memory, sorting: 96 * documents)
+    let plan = TaskPlan(key: "", inputs: files, memoryBytes: memoryBytes)
+    let bytes = plan.files.reduce(0) { $0 + $1.bytes }
     return try stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
-      try TaskPlan(
-        key: TaskPlan.padded(first), inputs: files, payload: first..<min(first + bandsPerTask, shape.bands),
-        memoryBytes: memoryBytes)
+      let bands = first..<min(first + bandsPerTask, shape.bands)
+      var task = try plan.with(payload: bands).reading(bytes: bytes / Int64(shape.bands) * Int64(bands.count))
+      task.key = TaskPlan.padded(first)
+      return task
     }
   }
 

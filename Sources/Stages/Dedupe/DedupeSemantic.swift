@@ -173,6 +173,7 @@ public struct DedupeSemantic: Stage, DerivedOptions {
     let tasks = max(1, min(Self.mostTasks, clusters))
     let files = context.files(Self.members), members: TaskInputs = ["members": files]
     let lists = try files.map { try MemberList($0.path) }
+    let bytes = context.files(Self.units).reduce(0) { $0 + $1.bytes }
     return try (0..<tasks).map { task in
       let own = (task * clusters / tasks)..<((task + 1) * clusters / tasks)
       // The vectors of a block, and the numbers of the documents of a cluster while it is divided.
@@ -180,7 +181,7 @@ public struct DedupeSemantic: Stage, DerivedOptions {
       return try TaskPlan(
         key: TaskPlan.padded(task), inputs: all, payload: own,
         memoryBytes: Self.blockBytes + Self.bytesPerMember * largest
-      ).with(inputs: members)
+      ).with(inputs: members).reading(bytes: bytes / Int64(tasks))
     }
   }
 

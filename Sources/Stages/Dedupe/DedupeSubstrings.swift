@@ -98,7 +98,8 @@ public struct DedupeSubstrings: Stage {
     return try PassageShare.all(of: bytes, each: shareBytes).map { share in
       try TaskPlan(
         key: prefix + TaskPlan.padded(share.part), inputs: ["index": index, .main: files], payload: share,
-        memoryBytes: SortingMemory.planned(options.memory, sorting: 4 * bytes / share.parts))
+        memoryBytes: SortingMemory.planned(options.memory, sorting: 4 * bytes / share.parts)
+      ).reading(bytes: Int64(bytes / share.parts))
     }
   }
 

@@ -86,7 +86,7 @@ public struct DocumentsRead: Stage {
       guard plan.files.count == 1, let parts = parts[ExactText(plan.files[0].path)], !parts.isEmpty else {
         return [plan]
       }
-      return try parts.map { try plan.with(payload: $0) }
+      return try parts.map { try plan.with(payload: $0).reading(bytes: $0.bytes) }
     }
     return plans.enumerated().map { number, plan in
       var plan = plan

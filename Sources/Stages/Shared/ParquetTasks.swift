@@ -11,6 +11,13 @@ struct ParquetPart: Codable, Equatable {
   var firstRow: Int
 }
 
+extension ParquetFile {
+  /// Compressed bytes of the row groups of a part.
+  func bytes(of part: ParquetPart) -> Int64 {
+    (groups ?? [])[part.from..<part.to].reduce(0) { $0 + $1.bytes }
+  }
+}
+
 extension TaskPlan {
   /// Memory of a task that reads Parquet or Arrow: a page of each column, and a block of rows.
   static let parquetMemoryBytes = 256 << 20
@@ -22,8 +29,10 @@ extension TaskPlan {
     try grouped(files, bytes: bytes, memoryBytes: memoryBytes).flatMap { plan in
       guard let file = plan.files.first, plan.files.count == 1, file.bytes > bytes, try ParquetFile.isOne(file.path)
       else { return [plan] }
-      return try parts(of: ParquetFile(file.path).groups, bytes: bytes).map {
-        try TaskPlan(key: plan.key, inputs: plan.inputs, payload: $0)
+      let parquet = try ParquetFile(file.path)
+      return try parts(of: parquet.groups, bytes: bytes).map { part in
+        let task = try TaskPlan(key: plan.key, inputs: plan.inputs, payload: part)
+        return part.map { task.reading(bytes: parquet.bytes(of: $0)) } ?? task
       }
     }.enumerated().map { number, plan in
       var plan = plan

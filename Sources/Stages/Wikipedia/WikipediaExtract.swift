@@ -85,11 +85,13 @@ public struct WikipediaExtract: Stage {
     for (dump, list) in zip(dumps, lists) {
       let text = String(decoding: try FileSystem.read(list.path), as: UTF8.self)
       for line in text.split(separator: "\n").map({ String($0) }) {
-        let decoding = WikiDumpPartition(line: line)?.form == .blocks ? Bzip2Blocks.memoryBytes : 0
+        let partition = WikiDumpPartition(line: line)
+        let decoding = partition?.form == .blocks ? Bzip2Blocks.memoryBytes : 0
         plans.append(
           try TaskPlan(
             key: TaskPlan.padded(plans.count), inputs: [.main: [dump]], payload: line,
-            memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20) + decoding))
+            memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20) + decoding
+          ).reading(bytes: partition?.bytes ?? dump.bytes))
       }
     }
     return plans
