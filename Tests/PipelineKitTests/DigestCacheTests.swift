@@ -41,6 +41,41 @@ import Testing
     #expect(try store.digests(paths) == [Digester.digest([2]), ones])
   }
 
+  /// It was looked at with thousands of others, and its turn came hours later.
+  @Test func aFileThatChangesBeforeItsTurnIsReadAsItIs() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/a"
+    try FileSystem.write([1], to: path)
+    let seen = try SeenFile(path)
+    // The clock of a file system has grains.
+    usleep(20_000)
+    try FileSystem.write([1, 2], to: path)
+    let digested = try seen.digested()
+    #expect(digested.digest == Digester.digest([1, 2]) && digested.file.status == FileSystem.status(path))
+    // One that changes under its reader has no digest.
+    let error = #expect(throws: StageError.self) {
+      try seen.digested { file in
+        usleep(20_000)
+        try FileSystem.write([3], to: file.path)
+        return Digester.digest([3])
+      }
+    }
+    #expect(error?.message == "the file changed while it was being digested")
+  }
+
+  /// What counts is its age when its reading begins, and not when its digest is to be remembered.
+  @Test func aYoungFileIsNotSettledByALongReading() throws {
+    let folder = try TemporaryFolder()
+    try FileSystem.write([1], to: folder.path + "/a")
+    let seen = try SeenFile(folder.path + "/a")
+    let digested = try seen.digested { _ in
+      usleep(2_100_000)
+      return Digester.digest([1])
+    }
+    #expect(!digested.isSettled)
+    #expect(try seen.digested().isSettled)
+  }
+
   @Test func aFileThatIsMissingIsNamed() throws {
     let folder = try TemporaryFolder()
     let store = try RunStore(root: folder.path + "/store")

@@ -12,8 +12,8 @@ extension RunStore {
   ///
   /// Files are taken some thousands at a time, read by several threads, and remembered together: a transaction per file
   /// would take longer than the files of a folder of a million small ones.
-  /// - Throws: `ShardError` if one cannot be read; `StageError` (`.input`) if it changes; `RunError` for the database. What
-  ///   was read until then is remembered.
+  /// - Throws: `ShardError` if one cannot be read; `StageError` (`.input`) if it changes while it is read; `RunError` for the
+  ///   database. What was read until then is remembered.
   public func digests(_ paths: [String]) throws -> [Digest] {
     var digests: [Digest] = []
     digests.reserveCapacity(paths.count)
@@ -26,10 +26,7 @@ extension RunStore {
   private static var digestedTogether: Int { 4096 }
 
   private func digests(of paths: ArraySlice<String>) throws -> [Digest] {
-    let files = try paths.map { path -> Seen in
-      guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
-      return Seen(path: path, status: status)
-    }
+    let files = try paths.map { try SeenFile($0) }
     var digests = try known(files)
     let unknown = digests.indices.filter { digests[$0] == nil }
     // Large files are remembered one by one, since each takes seconds to read again.
@@ -41,21 +38,21 @@ extension RunStore {
         return bytes < 64 << 20
       }
       open = open.dropFirst(together.count)
-      let new = Mutex<[(place: Int, digest: Digest)]>([])
-      defer { remember(new.withLock { $0 }.map { (files[$0.place], $0.digest) }) }
+      let new = Mutex<[(place: Int, file: DigestedFile)]>([])
+      defer { remember(new.withLock { $0 }.map(\.file)) }
       let places = Array(together)
       try inParallel((places.count + 63) / 64, atOnce: availableProcessors(), lane: {}) { part, _ in
         for place in places[(part * 64)..<min(part * 64 + 64, places.count)] {
-          let digest = try files[place].digest()
-          new.withLock { $0.append((place, digest)) }
+          let file = try files[place].digested()
+          new.withLock { $0.append((place, file)) }
         }
       }
-      for (place, digest) in new.withLock({ $0 }) { digests[place] = digest }
+      for (place, file) in new.withLock({ $0 }) { digests[place] = file.digest }
     }
     return digests.map { $0! }
   }
 
-  private func known(_ files: [Seen]) throws -> [Digest?] {
+  private func known(_ files: [SeenFile]) throws -> [Digest?] {
     try read { db in
       let statement = try db.cachedStatement(
         sql: "SELECT digest FROM digests WHERE path = ? AND bytes = ? AND modified = ? AND changed = ? AND inode = ?")
@@ -66,33 +63,68 @@ extension RunStore {
   }
 
   /// What cannot be remembered is read again the next time.
-  private func remember(_ digests: [(file: Seen, digest: Digest)]) {
-    // A file changed within the clock's resolution could keep its times, so recently changed files are not cached.
-    let settled = digests.filter {
-      wallMilliseconds() - Int(max($0.file.status.modified, $0.file.status.changed) / 1_000_000) > 2000
-    }
+  private func remember(_ digested: [DigestedFile]) {
+    let settled = digested.filter(\.isSettled)
     if settled.isEmpty { return }
     try? write { db in
       let statement = try db.cachedStatement(
         sql: "INSERT OR REPLACE INTO digests (path, bytes, modified, changed, inode, digest) VALUES (?, ?, ?, ?, ?, ?)")
-      for (file, digest) in settled { try statement.execute(arguments: file.arguments + [digest.hex]) }
+      for one in settled { try statement.execute(arguments: one.file.arguments + [one.digest.hex]) }
     }
   }
 }
 
 /// A file and what it was when it was looked at.
-private struct Seen: Sendable {
-  var path: String
-  var status: FileSystem.Status
+struct SeenFile: Sendable {
+  let path: String
+  let status: FileSystem.Status
 
-  var arguments: StatementArguments {
+  /// - Throws: `ShardError` if there is no such file.
+  init(_ path: String) throws(ShardError) {
+    guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
+    self.path = path
+    self.status = status
+  }
+
+  fileprivate var arguments: StatementArguments {
     [path, status.bytes, status.modified, status.changed, Int64(bitPattern: status.inode)]
   }
 
-  func digest() throws -> Digest {
-    let digest = try Digester.digest(
-      file: path, blockBytes: Int(min(status.bytes, 1 << 20)), length: status.bytes)
-    guard FileSystem.status(path) == status else { throw SourceCheck.changed(path, "while it was being digested") }
-    return digest
+  /// Reads the file as it is now: it may have been looked at long before.
+  /// - Parameter read: computes the digest of what was looked at.
+  /// - Throws: `StageError` (`.input`) if it changes while it is read; what `read` throws.
+  func digested(_ read: (SeenFile) throws -> Digest = { try $0.read() }) throws -> DigestedFile {
+    if let digested = try unchanged(read) { return digested }
+    guard let digested = try SeenFile(path).unchanged(read) else {
+      throw SourceCheck.changed(path, "while it was being digested")
+    }
+    return digested
   }
+
+  /// nil if it is not what it was when it was looked at.
+  private func unchanged(_ read: (SeenFile) throws -> Digest) throws -> DigestedFile? {
+    let began = wallMilliseconds()
+    let digest = try read(self)
+    guard FileSystem.status(path) == status else { return nil }
+    return DigestedFile(file: self, digest: digest, isSettled: status.isSettled(at: began))
+  }
+
+  private func read() throws(ShardError) -> Digest {
+    try Digester.digest(file: path, blockBytes: Int(min(status.bytes, 1 << 20)), length: status.bytes)
+  }
+}
+
+/// A file that was the same before it was read and behind.
+struct DigestedFile: Sendable {
+  var file: SeenFile
+  var digest: Digest
+  /// Whether the digest may be remembered by the file's status.
+  var isSettled: Bool
+}
+
+extension FileSystem.Status {
+  /// Whether a change of the file from this moment on shows in its times. One within their resolution could leave them as they
+  /// are, so a file that has just changed is to be read again.
+  /// - Parameter milliseconds: when its reading began, since 1970.
+  func isSettled(at milliseconds: Int) -> Bool { milliseconds - Int(max(modified, changed) / 1_000_000) > 2000 }
 }
