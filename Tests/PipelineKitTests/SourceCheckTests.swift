@@ -1,5 +1,6 @@
 import Glibc
 import ShardKit
+import Synchronization
 import TestKit
 import Testing
 
@@ -79,6 +80,38 @@ private struct RewritingSource: SinglePhaseStage {
 
   @Test(arguments: ["", "named", "permissions"])
   func whatLeavesTheContentIsNoChange(_ change: String) throws { try run(change) }
+
+  /// A thousand tasks that read parts of a file whose permissions changed read the whole file once.
+  @Test func aFileIsDigestedOncePerStatus() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let path = folder + "/large"
+    try FileSystem.write([1], to: path)
+    let reads = Atomic(0)
+    let digests = RepeatedDigests { path in
+      reads.add(1, ordering: .relaxed)
+      return try Digester.digest(file: path)
+    }
+    func digest(times: Int) throws -> Int {
+      let before = reads.load(ordering: .relaxed)
+      let status = FileSystem.status(path)!
+      try inParallel(times, atOnce: 4, lane: {}) { _, _ in
+        let (known, wanted) = (try digests.digest(path, status), try Digester.digest(file: path))
+        #expect(known == wanted)
+      }
+      return reads.load(ordering: .relaxed) - before
+    }
+    // A change within the clock's resolution would not show.
+    #expect(try digest(times: 2) == 2)
+    usleep(2_100_000)
+    #expect(try digest(times: 50) == 1)
+    chmod(path, 0o600)
+    usleep(2_100_000)
+    #expect(try digest(times: 50) == 1)
+    try FileSystem.write([2], to: path)
+    usleep(2_100_000)
+    #expect(try digest(times: 50) == 1)
+  }
 
   private static func artifact(_ path: String) throws -> ArtifactFile {
     try FileSystem.write(Array("a".utf8), to: path)

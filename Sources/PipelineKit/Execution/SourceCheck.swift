@@ -38,6 +38,7 @@ enum SourceCheck {
   }
 
   private static let claims = Mutex(Claims())
+  private static let digests = RepeatedDigests()
 
   /// Runs work on files and throws if one of them changed since it was digested. The change takes precedence over any
   /// other result, since a truncated file may look like a damaged one.
@@ -86,6 +87,6 @@ enum SourceCheck {
   private static func isUnchanged(_ file: ArtifactFile, _ seen: FileSystem.Status) throws -> Bool {
     guard let now = FileSystem.status(file.path) else { return false }
     if now.bytes != seen.bytes || now.inode != seen.inode || now.modified != seen.modified { return false }
-    return try now.changed == seen.changed || Digester.digest(file: file.path) == file.digest
+    return try now.changed == seen.changed || digests.digest(file.path, now) == file.digest
   }
 }
