@@ -1,4 +1,3 @@
-import CZstd
 import Glibc
 
 /// A part of a file of lines that is read apart from the others: the lines that begin behind its first line end, up to
@@ -16,13 +15,14 @@ public struct LinePart: Codable, Equatable, Sendable {
   /// Divides a file into parts of about so many bytes of it; reads all of it to count lines.
   ///
   /// - Parameter check: called now and then; what it throws stops the reading.
-  /// - Returns: none if the file cannot be read in two parts or more: it is small, one zstd frame, or packed otherwise.
+  /// - Returns: none if the file cannot be read in two parts or more: it is small, one zstd frame, or packed otherwise; at most
+  ///   `most(ofBytes:each:)`.
   /// - Throws: `ShardError` if the file cannot be read; what `check` throws.
   public static func parts(of path: String, bytes: Int64, check: () throws -> Void) throws -> [LinePart] {
     let bounds: [Int64] =
       switch try Compression.detect(path) {
       case .none: places(ofBytes: FileSystem.status(path)?.bytes ?? 0, each: bytes)
-      case .zstd: try frames(path, each: bytes)
+      case .zstd: try frames(path, each: bytes, check)
       case .gzip, .bzip2, .xz, .lz4: []
       }
     guard bounds.count > 2 else { return [] }
@@ -54,25 +54,29 @@ public struct LinePart: Codable, Equatable, Sendable {
     return try Compression.detect(path) == .zstd ? ZstdSource(file, readsDictionary: false) : file
   }
 
+  /// How many parts of so many bytes a file has at most.
+  public static func most(ofBytes all: Int64, each bytes: Int64) -> Int64 { all / bytes + min(1, all % bytes) }
+
   /// Where parts of equal size begin, and the end.
   private static func places(ofBytes all: Int64, each bytes: Int64) -> [Int64] {
-    let count = (all + bytes - 1) / bytes
+    let count = most(ofBytes: all, each: bytes)
     return count < 2 ? [] : (0...count).map { all / count * $0 + min($0, all % count) }
   }
 
   /// Frames at which parts begin, and the end; none of a file whose frames need a dictionary or are damaged.
-  private static func frames(_ path: String, each bytes: Int64) throws(ShardError) -> [Int64] {
+  private static func frames(_ path: String, each bytes: Int64, _ check: () throws -> Void) throws -> [Int64] {
     let file = try MappedFile(path)
+    defer { withExtendedLifetime(file) {} }
     let all = file.bytes
     guard all.count >= 4, all.loadUnaligned(as: UInt32.self).littleEndian != ZstdSource.dictionaryFrame else {
       return []
     }
+    var frames = ZstdFrames(all)
     var places: [Int64] = [0]
     var at = 0
     while at < all.count {
-      let size = ZSTD_findFrameCompressedSize(all.baseAddress! + at, all.count - at)
-      guard ZSTD_isError(size) == 0, size > 0 else { return [] }
-      at += size
+      guard let end = try frames.end(from: at, check) else { return [] }
+      at = end
       if Int64(at) - places.last! >= bytes, at < all.count { places.append(Int64(at)) }
     }
     return places + [Int64(all.count)]

@@ -70,6 +70,7 @@ public struct DocumentsRead: Stage {
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let files = try SavedDataset.files(context.files(Self.fetched, and: options.files, named: "files"))
     let large = try files.filter { try isDivisible($0) }
+    try PartLimit.check(large, each: options.rangeBytes.bytes, option: "rangeBytes")
     switch phase {
     case .parts:
       return large.enumerated().map {

@@ -23,15 +23,21 @@ struct PlainTextReading {
   private static let smallFilesBytesPerTask: Int64 = 32 << 20
 
   /// One task per compressed file, several for a large plain one, one for several small ones.
+  /// - Throws: `StageError` (`.options`) if there would be too many ranges; `ShardError` if a file cannot be read.
   static func tasks(_ files: [ArtifactFile], splits: Bool, rangeBytes: Int) throws -> [TaskPlan] {
+    let large = try files.indices.filter {
+      try splits && files[$0].bytes > rangeBytes && Compression.detect(files[$0].path) == .none
+    }
+    try PartLimit.check(large.map { files[$0] }, each: rangeBytes, option: "rangeBytes")
+    let isLarge = Set(large)
     var tasks: [TaskPlan] = []
     var small: [ArtifactFile] = []
     func flush() {
       for group in TaskPlan.grouped(small, bytes: smallFilesBytesPerTask) { tasks.append(group) }
       small = []
     }
-    for file in files {
-      guard file.bytes > rangeBytes, splits, try Compression.detect(file.path) == .none else {
+    for (number, file) in files.enumerated() {
+      guard isLarge.contains(number) else {
         small.append(file)
         continue
       }
@@ -39,7 +45,7 @@ struct PlainTextReading {
       var start: Int64 = 0
       while start < file.bytes {
         let end = min(file.bytes, start + Int64(rangeBytes))
-        tasks.append(try TaskPlan(key: "", inputs: [.main: [file]], payload: start..<end))
+        tasks.append(try TaskPlan(key: "", inputs: [.main: [file]], payload: start..<end).reading(bytes: end - start))
         start = end
       }
     }

@@ -84,6 +84,52 @@ import Testing
     #expect(divided > 20)
   }
 
+  /// Frames of several blocks, stored, repeated and compressed, end where they were written.
+  @Test func framesOfAnySizeAreFound() throws {
+    defer { try? FileSystem.removeTree(folder) }
+    var random = SplitMix(seed: 8)
+    var texts: [[UInt8]] = []
+    for size in [1, 255, 256, 257, 65_791, 65_792, 131_072, 131_073, 400_000, 1_000_000] {
+      texts.append([UInt8](repeating: 65, count: size))
+      texts.append((0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+      texts.append(sampleBytes(size, seed: random.next()))
+    }
+    var file: [UInt8] = []
+    var ends: [Int64] = []
+    for (number, text) in texts.enumerated() {
+      if number % 7 == 3 { file += [0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3] }
+      file += try encoded(text, .zstd)
+      ends.append(Int64(file.count))
+    }
+    try FileSystem.write(file, to: folder + "/a")
+    let parts = try LinePart.parts(of: folder + "/a", bytes: 1) {}
+    #expect(parts.reduce(0) { $0 + $1.bytes } == texts.reduce(0) { $0 + Int64($1.count) })
+    #expect(Set(ends.dropLast()).subtracting(parts.map(\.offset)).isEmpty)
+    // Cut off in any block, it is not divided.
+    for end in [file.count - 1, file.count - 5, file.count - 150_000, Int(ends[20]) - 1] {
+      try FileSystem.write(Array(file[..<end]), to: folder + "/a")
+      #expect(try LinePart.parts(of: folder + "/a", bytes: 1) {}.isEmpty, "\(end)")
+    }
+  }
+
+  /// A frame may be all of a file, and have millions of blocks.
+  @Test func theWalkThroughAFrameCanBeStopped() throws {
+    struct Stopped: Error {}
+    defer { try? FileSystem.removeTree(folder) }
+    // A window of 1 KiB, empty stored blocks, and the last one.
+    let frame = [0x28, 0xB5, 0x2F, 0xFD, 0, 0] + [UInt8](repeating: 0, count: 3 * 10_000) + [1, 0, 0]
+    try FileSystem.write(frame, to: folder + "/a")
+    #expect(try LinePart.parts(of: folder + "/a", bytes: 1) {}.isEmpty)
+    var calls = 0
+    #expect(throws: Stopped.self) {
+      try LinePart.parts(of: folder + "/a", bytes: 1) {
+        calls += 1
+        if calls == 3 { throw Stopped() }
+      }
+    }
+    #expect(calls == 3)
+  }
+
   /// What cannot be read apart is read as a whole: other formats, one frame, frames with a dictionary, damage.
   @Test func otherFilesAreNotDivided() throws {
     defer { try? FileSystem.removeTree(folder) }
