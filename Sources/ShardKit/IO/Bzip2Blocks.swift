@@ -14,7 +14,7 @@ public final class Bzip2Blocks: ByteSource {
   public private(set) var place: Int64 = 0
   private let source: FileSource
   private let decoder: OpaquePointer
-  private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 << 20, alignment: 64)
+  private let input: UnsafeMutableRawBufferPointer
   /// Bytes of input, and the file's offset of the first.
   private var filled = 0
   private var offset: Int64
@@ -29,39 +29,52 @@ public final class Bzip2Blocks: ByteSource {
   /// Where the blocks of a file begin, in bits: wherever the 48 bits of their magic number are. One pass.
   /// - Throws: `ShardError` if the file cannot be read.
   public static func places(_ path: String) throws(ShardError) -> [Int64] {
+    try places(path, bufferBytes: 1 << 20 - Int(PL_BUNZIP_PADDING))
+  }
+
+  /// - Parameter room: bytes that are searched at once, seven or more.
+  static func places(_ path: String, bufferBytes room: Int) throws(ShardError) -> [Int64] {
     let source = try FileSource(path)
-    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: room + Int(PL_BUNZIP_PADDING), alignment: 64)
     defer { block.deallocate() }
-    let room = block.count - Int(PL_BUNZIP_PADDING)
     var places: [Int64] = []
     var filled = 0, offset: Int64 = 0
+    var bit: UInt64 = 0
     while true {
       let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: block[filled..<room]))
       if count == 0 { return places }
       filled += count
       let bytes = block.baseAddress!.assumingMemoryBound(to: UInt8.self)
-      var bit: UInt64 = 0
       while case let found = pl_bunzip_find(bytes, filled, bit), found != .max {
         places.append(offset * 8 + Int64(found))
         bit = found + 1
       }
-      // A beginning may be cut by the block's end; those before it were found.
-      let kept = min(filled, 5)
-      memmove(block.baseAddress!, block.baseAddress! + filled - kept, kept)
-      offset += Int64(filled - kept)
-      filled = kept
+      let next = firstCut(filled), start = Int(next / 8)
+      memmove(block.baseAddress!, block.baseAddress! + start, filled - start)
+      offset += Int64(start)
+      filled -= start
+      bit = next % 8
     }
   }
 
+  /// The first bit of so many bytes at which a beginning may be cut by their end: those before it are whole.
+  private static func firstCut(_ bytes: Int) -> UInt64 { UInt64(max(0, bytes * 8 - 47)) }
+
   /// - Parameter start: the bit at which a block begins, or 0 for the first of the file.
   /// - Throws: `ShardError` if the file cannot be opened, or if there is no memory (`.io`).
-  public init(_ path: String, from start: Int64) throws(ShardError) {
+  public convenience init(_ path: String, from start: Int64) throws(ShardError) {
+    try self.init(path, from: start, bufferBytes: 4 << 20 - Int(PL_BUNZIP_PADDING))
+  }
+
+  /// - Parameter room: bytes of the file that are held: a block must fit.
+  init(_ path: String, from start: Int64, bufferBytes room: Int) throws(ShardError) {
     name = path
     offset = start / 8
     bit = start == 0 ? 32 : UInt64(start % 8)
     source = try FileSource(path, offset: start / 8)
     guard let decoder = pl_bunzip_new() else { throw noMemory(path, "bzip2") }
     self.decoder = decoder
+    input = UnsafeMutableRawBufferPointer.allocate(byteCount: room + Int(PL_BUNZIP_PADDING), alignment: 64)
   }
 
   deinit {
@@ -95,7 +108,7 @@ public final class Bzip2Blocks: ByteSource {
         return true
       }
       if isAtEnd { return false }
-      bit = max(bit, UInt64(max(0, filled - 5)) * 8)
+      bit = max(bit, Self.firstCut(filled))
       try fill(Int(PL_BUNZIP_BLOCK_BYTES))
     }
   }

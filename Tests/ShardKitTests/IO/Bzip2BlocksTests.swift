@@ -1,4 +1,4 @@
-import ShardKit
+@testable import ShardKit
 import TestKit
 import Testing
 
@@ -79,6 +79,49 @@ import Testing
     #expect(try blocks.skipDamaged())
     let (after, none) = drained(blocks)
     #expect(none == nil && after.count > 200_000 && bytes.suffix(after.count).elementsEqual(after))
+  }
+
+  /// Bits from a bit of a file on, behind zeros: a block that begins at any bit.
+  private func shifted(_ bytes: ArraySlice<UInt8>, by bits: Int) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: bits / 8)
+    let shift = bits % 8
+    var carry = 0
+    for byte in bytes {
+      out.append(UInt8(truncatingIfNeeded: carry | Int(byte) >> shift))
+      carry = Int(byte) << (8 - shift)
+    }
+    return out + [UInt8(truncatingIfNeeded: carry)]
+  }
+
+  private static let mark: [UInt8] = [0x31, 0x41, 0x59, 0x26, 0x53, 0x59]
+
+  /// However a file is read, beginnings across the borders of what is read at once are found once.
+  @Test func beginningsAcrossBordersAreFound() throws {
+    var random = SplitMix(seed: 9)
+    for room in 7...40 {
+      var bytes = [UInt8](repeating: 0, count: 400)
+      var wanted: [Int64] = []
+      var bit = Int(random.next() % 60)
+      while bit < 8 * 390 {
+        for (i, byte) in shifted(Self.mark[...], by: bit % 8).enumerated() { bytes[bit / 8 + i] |= byte }
+        wanted.append(Int64(bit))
+        bit += 48 + Int(random.next() % 90)
+      }
+      #expect(try Bzip2Blocks.places(file(bytes), bufferBytes: room) == wanted, "\(room)")
+    }
+  }
+
+  /// An intact block behind a damaged one is found, wherever in the buffer it begins.
+  @Test func noBlockBehindDamageIsPassedOver() throws {
+    let text = Array("a block".utf8)
+    let block = try encoded(text, .bzip2)[4...]
+    let room = 200
+    for bit in (8 * (room - 12))..<(8 * (room + 4)) {
+      let blocks = try Bzip2Blocks(file([0] + shifted(block, by: bit)), from: 8, bufferBytes: room)
+      #expect(drained(blocks).error?.code == .malformed)
+      #expect(try blocks.skipDamaged(), "\(bit)")
+      #expect(blocks.place == 8 && drained(blocks).bytes == text, "\(bit)")
+    }
   }
 
   @Test func aFileThatIsCutOff() throws {
