@@ -13,7 +13,7 @@ final class PassLink {
   private unowned let workspace: Workspace
   private let port: String
   private var open: Open?
-  /// What is handed over, with the memory of the one before.
+  /// What was read back, with the memory of the one before.
   private var document = Document()
   private lazy var lines = DocumentLine()
 
@@ -40,21 +40,16 @@ final class PassLink {
     return Open(workspace: own, pass: try stage.pass(own), staging: staging)
   }
 
-  /// Hands a document on, in the form in which a reader of the file would see it.
+  /// Reads a document back as a reader of the file would get it; `pass` then hands it on.
   /// - Returns: whether a metadata key was repeated.
-  func take(_ written: borrowing Document) throws -> Bool {
-    let isRepeated = try document.take(over: written)
-    try pass()
-    return isRepeated
-  }
+  /// - Throws: `ShardError` (`.malformed`) if no reader would take it, which is a fault of the stage that writes it.
+  func readBack(_ written: borrowing Document) throws(ShardError) -> Bool { try document.take(over: written) }
 
   /// The same for a document's JSON line.
-  func take(line: UnsafeRawBufferPointer) throws {
-    try lines.read(line, into: &document)
-    try pass()
-  }
+  func readBack(line: UnsafeRawBufferPointer) throws(ShardError) { try lines.read(line, into: &document) }
 
-  private func pass() throws {
+  /// Hands on what was read back.
+  func pass() throws {
     guard let open else { fatalError("a document is handed on before its file has begun") }
     open.workspace.ledger.input.add(bytes: document.text.count)
     do { try open.pass.take(&document) } catch { throw named(error) }
@@ -75,16 +70,5 @@ final class PassLink {
   }
 
   /// What failed did so in the reader's stage, not in the one whose task runs.
-  private func named(_ error: any Error) -> any Error {
-    let place = "in the same pass, "
-    let text = "\(place)stage '\(reader.node.name)': "
-    if var error = error as? StageError {
-      guard ![.cancelled, .timedOut].contains(error.code), !error.message.hasPrefix(place) else { return error }
-      error.message = text + error.message
-      return error
-    }
-    guard var error = error as? ShardError, !error.message.hasPrefix(place) else { return error }
-    error.message = text + error.message
-    return error
-  }
+  private func named(_ error: any Error) -> any Error { PassFailure.naming(reader.node.name, error) }
 }

@@ -28,7 +28,8 @@ public final class DocumentOutput {
   /// Writes a document and counts it as output; one that was removed from the store is dropped instead.
   /// - Returns: whether it was written.
   /// - Throws: `ShardError`: the disk is full, or the document is one that no reader would take (a field that is not
-  ///   UTF-8, metadata that is not one JSON object), which is a fault of the stage.
+  ///   UTF-8, metadata that is not one JSON object), which is a fault of the stage; where the next stage works in the same
+  ///   pass, also its failure, which is no `ShardError`.
   @discardableResult
   public func write(_ document: borrowing Document) throws -> Bool {
     let bytes = document.text.count
@@ -149,16 +150,19 @@ private final class PassedPart: DocumentPart {
   }
 
   func write(_ document: borrowing Document) throws {
+    let isRepeated = try link.readBack(document)
     passed.add(document)
-    if try link.take(document) {
+    if isRepeated {
       if repeatedKeys == 0 { firstRepeated = document.id }
       repeatedKeys += 1
     }
+    try link.pass()
   }
 
   func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    try link.readBack(line: line)
     passed.add(line: line, id: id, textBytes: textBytes)
-    try link.take(line: line)
+    try link.pass()
   }
 
   func finish() throws {

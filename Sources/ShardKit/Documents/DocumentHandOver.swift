@@ -1,6 +1,6 @@
 /// Documents that go from a writer to a reader without a file in between: the reader gets what it would have read.
 extension Document {
-  /// Takes over a document as it would be read from a file that `DocumentWriter` wrote.
+  /// Takes a document over from its writer: becomes what a reader would get from a file into which `DocumentWriter` wrote it.
   /// - Returns: whether a metadata key is repeated; its last value counts.
   /// - Throws: as `DocumentWriter.write(_:)` does.
   public mutating func take(over written: borrowing Document) throws(ShardError) -> Bool {
