@@ -22,7 +22,7 @@ struct PassedFile {
   }
 
   private mutating func add(_ bytes: UnsafeRawBufferPointer) {
-    let hash = wideRecordHash(bytes)
+    let hash = recordHash128(bytes)
     withUnsafeBytes(of: (UInt64(bytes.count).littleEndian, hash.high.littleEndian, hash.low.littleEndian)) {
       content.update($0)
     }

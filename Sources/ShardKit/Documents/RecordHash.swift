@@ -8,7 +8,7 @@ public func recordHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 { pl_xxh3(byte
 public func recordHash(_ bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes { recordHash($0) } }
 
 /// XXH3 with 128 bits, for records that are told apart by nothing else.
-public func wideRecordHash(_ bytes: UnsafeRawBufferPointer) -> (high: UInt64, low: UInt64) {
+public func recordHash128(_ bytes: UnsafeRawBufferPointer) -> (high: UInt64, low: UInt64) {
   var low: UInt64 = 0
   let high = pl_xxh3_128(bytes.baseAddress, bytes.count, &low)
   return (high, low)

@@ -17,7 +17,7 @@ public enum MDSHash: String, Sendable, CaseIterable {
     case .xxh32: Self.bigEndian(pl_xxh32(bytes.baseAddress, bytes.count, 0))
     case .xxh64: Self.bigEndian(pl_xxh64(bytes.baseAddress, bytes.count, 0))
     case .xxh3x64: Self.bigEndian(pl_xxh3(bytes.baseAddress, bytes.count))
-    case .xxh128, .xxh3x128: Self.wide(bytes)
+    case .xxh128, .xxh3x128: Self.xxh3x128Digits(bytes)
     }
   }
 
@@ -25,8 +25,8 @@ public enum MDSHash: String, Sendable, CaseIterable {
     withUnsafeBytes(of: value.bigEndian) { hexadecimal($0) }
   }
 
-  private static func wide(_ bytes: UnsafeRawBufferPointer) -> String {
-    let hash = wideRecordHash(bytes)
+  private static func xxh3x128Digits(_ bytes: UnsafeRawBufferPointer) -> String {
+    let hash = recordHash128(bytes)
     return bigEndian(hash.high) + bigEndian(hash.low)
   }
 }
