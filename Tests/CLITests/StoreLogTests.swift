@@ -24,6 +24,23 @@ import Testing
     #expect(line.hasPrefix("run 1 began") && line.contains(": done after"), "\(line)")
   }
 
+  /// Every process reads the log that it finds. A run that does nothing adds to it, and does not wait for the disk.
+  @Test func aRunThatDidSomethingLeavesAShortLog() throws {
+    let bench = try Workbench()
+    func log(_ arguments: String...) throws -> Int64 {
+      #expect(try bench.run(["run", "corpus.json"] + arguments, environment: local).status == 0)
+      return FileSystem.status(bench.folder + "/.pipeline/pipeline.sqlite-wal")?.bytes ?? 0
+    }
+    // Its head and a page or two.
+    let short: ClosedRange<Int64> = 1...3 * 4200
+    let after = try log()
+    #expect(short.contains(after), "\(after)")
+    let unchanged = try log()
+    #expect(unchanged > after)
+    #expect(try log() > unchanged)
+    #expect(try short.contains(log("--force")))
+  }
+
   @Test func theLogGoesOn() throws {
     let bench = try Workbench()
     for number in 1...4 {

@@ -34,7 +34,8 @@ public final class RunStore: Sendable {
   private static let leftOpen = Mutex<[any DatabaseWriter]>([])
 
   /// Leaves the database open until the process ends, which then ends sooner: closing it would copy its log into it and
-  /// wait for the disk twice. Whoever opens it next goes on with the log, which SQLite copies at a thousand pages.
+  /// wait for the disk twice. Whoever opens it next goes on with the log, which SQLite copies at a thousand pages, and a run that
+  /// did something empties.
   public func leaveOpen() { Self.leftOpen.withLock { $0.append(database) } }
 
   func write<T>(_ body: (Database) throws -> T) throws -> T {
@@ -87,9 +88,21 @@ public final class RunStore: Sendable {
         sql: "UPDATE runs SET ended = ?, state = ? WHERE id = ?",
         arguments: [wallMilliseconds(), outcome.rawValue, run])
     }
-    // What a run did is on the disk when it ends.
-    if hasNews.load(ordering: .relaxed) {
-      _ = try database.writeWithoutTransaction { try Row.fetchAll($0, sql: "PRAGMA wal_checkpoint(PASSIVE)") }
+    if hasNews.load(ordering: .relaxed) { try emptyLog(run) }
+  }
+
+  /// What a run did is on the disk when it ends, and not in the log, which every process reads that opens the database next.
+  ///
+  /// While another process uses the log, it stays as it is. What is written into an empty log first waits for the disk; a run
+  /// that does nothing must not, so it is written here.
+  private func emptyLog(_ run: Int64) throws {
+    let row = try database.writeWithoutTransaction { try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+    // -1 where the database has no log.
+    guard let pages: Int = row?["log"], pages >= 0 else { return }
+    // A value that stays the same is not written.
+    try write {
+      try $0.execute(
+        sql: "UPDATE runs SET ended = max(ended + 1, ?) WHERE id = ?", arguments: [wallMilliseconds(), run])
     }
   }
 
