@@ -30,8 +30,11 @@ import Testing
     return path
   }
 
-  private func run(_ store: String, environment: [String: String] = [:]) throws -> ChildProcess {
-    try ChildProcess(["run", document, "--store", store, "--jobs", "2", "--json"], environment: environment)
+  private func run(
+    _ store: String, document: String? = nil, jobs: Int = 2, environment: [String: String] = [:]
+  ) throws -> ChildProcess {
+    try ChildProcess(
+      ["run", document ?? self.document, "--store", store, "--jobs", "\(jobs)", "--json"], environment: environment)
   }
 
   /// Digest of every file below the artifacts.
@@ -117,6 +120,68 @@ import Testing
       #expect(try artifacts(path) == expected, "after \(kills) kills")
       try FileSystem.removeTree(path)
     }
+  }
+
+  // MARK: Parts of a file
+
+  /// A file of lines and one of frames, in which lines end anywhere, and a pipeline that reads both in parts.
+  private func writeParts(_ folder: String) throws -> String {
+    try FileSystem.makeDirectory(folder + "/texts")
+    var random = SplitMix(seed: 17)
+    var plain: [UInt8] = [], frames: [UInt8] = []
+    for number in 0..<9000 {
+      let text = String(repeating: "川が流れる。", count: Int(random.next() % 12))
+      // Some lines are no documents.
+      plain += Array((number % 500 == 7 ? "{" : #"{"id":"\#(number)","text":"\#(text)"}"#).utf8) + [10]
+    }
+    for start in stride(from: 0, to: plain.count, by: 25_000) {
+      let sink = ZstdSink(try FileSink(folder + "/frame"))
+      try sink.write(Array(plain[start..<min(start + 25_000, plain.count)]))
+      try sink.commit()
+      frames += try FileSystem.read(folder + "/frame")
+    }
+    try FileSystem.write(plain, to: folder + "/texts/a.jsonl")
+    try FileSystem.write(frames, to: folder + "/texts/b.jsonl.zst")
+    let read: JSONValue = [
+      "use": "documents.read", "options": ["files": "texts", "bytesPerTask": 1, "rangeBytes": 40_000],
+    ]
+    let document: JSONValue = ["format": 1, "name": "parts", "stages": ["read": read]]
+    try FileSystem.write(Array(document.text().utf8), to: folder + "/parts.json")
+    return folder + "/parts.json"
+  }
+
+  /// Killed in the middle of a part, a run goes on with that part.
+  @Test func partsThatWereFinishedAreNotReadAgain() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let document = try writeParts(folder)
+    let whole = try run(folder + "/whole", document: document, jobs: 1).wait()
+    #expect(whole.status == 0, "\(whole.errors)")
+    let all = try finishedTasks(folder + "/whole")
+    #expect(all.filter { $0.hasPrefix("read/run-") }.count > 25, "\(all.count)")
+    let store = folder + "/killed"
+    func kill(at fault: String) throws -> ChildProcess.Result {
+      let broken = try run(store, document: document, jobs: 1, environment: ["PIPELINE_FAULT": fault]).wait()
+      #expect(broken.status == 128 + SIGKILL, "\(broken.errors)")
+      return broken
+    }
+    // Both files are divided.
+    _ = try kill(at: "task.committed:2")
+    #expect(try finishedTasks(store) == ["read/parts-00000", "read/parts-00001"])
+    // A part is checked when it begins, at each 256th line, and at its end.
+    for number in 0..<5 {
+      let before = try finishedTasks(store)
+      let broken = try kill(at: "task.checked:\(5 + 3 * number + number % 3)")
+      #expect(try ranTasks(wholeLines(broken.output)).isDisjoint(with: before), "finished parts were read again")
+      let node = "\(store)/artifacts/read/\(try #require(FileSystem.list(store + "/artifacts/read").first))"
+      #expect(try FileSystem.list(node + "/.staging").count == 1, "one part was begun and not finished")
+    }
+    let finished = try finishedTasks(store)
+    #expect(finished.count > 10 && finished.count < all.count, "\(finished.count)")
+    let resumed = try run(store, document: document, jobs: 1).wait()
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try ranTasks(resumed.output) == all.subtracting(finished))
+    #expect(try artifacts(store) == artifacts(folder + "/whole"))
   }
 
   /// Without a last line that the kill cut off.
