@@ -4,6 +4,9 @@ import TrainerCore
 
 /// GLUE's files in a folder, by task, as its authors released them (`CoLA/train.tsv`, `MNLI/dev_matched.tsv`), MRPC also as
 /// its own authors did (`MRPC/msr_paraphrase_train.txt` with `dev_ids.tsv`); or the Hub's (`mnli/train-00000-of-00001.parquet`).
+///
+/// GLUE's script leaves the files of MRPC's authors, which hold its development set too, beside those it makes of them: they
+/// count only where there are no others.
 struct GLUEFiles {
   private var found: [GLUETask: [ArtifactFile]] = [:]
 
@@ -11,12 +14,12 @@ struct GLUEFiles {
     for task in GLUETask.allCases {
       let own = files.filter { file in
         guard let parent = ArchivePath.parts(file.name).dropLast().last else { return false }
-        return Self.folders(task).contains(parent.lowercased()) && Self.role(file) != nil
+        return Self.folders(task).contains(parent.lowercased())
       }
-      let roles = Set(own.compactMap(Self.role))
-      if roles.contains(.training), roles.contains(.development) || roles.contains(.developmentPairs) {
-        found[task] = own
-      }
+      let forms: [[Role]] = [[.training, .development]] + (task == .mrpc ? [[.authorsTraining, .authorsPairs]] : [])
+      found[task] = forms.lazy.map { roles in
+        roles.map { role in own.filter { Self.role($0) == role } }
+      }.first { !$0.contains(where: \.isEmpty) }?.flatMap { $0 }
     }
   }
 
@@ -24,16 +27,26 @@ struct GLUEFiles {
     [task.rawValue, task.title.lowercased()]
   }
 
-  enum Role { case training, development, developmentPairs }
+  /// `authorsTraining` and `authorsPairs` are the files of MRPC's authors: all pairs, and which of them are of the
+  /// development set.
+  enum Role { case training, development, authorsTraining, authorsPairs }
 
   static func role(_ file: ArtifactFile) -> Role? {
     let name = ArchivePath.lastPart(of: file.name)
-    if name.hasPrefix("train") || name == "msr_paraphrase_train.txt" { return .training }
-    if name.hasPrefix("dev_ids") { return .developmentPairs }
+    if name == "msr_paraphrase_train.txt" { return .authorsTraining }
+    if name.hasPrefix("train") { return .training }
+    if name.hasPrefix("dev_ids") { return .authorsPairs }
     return name.hasPrefix("dev") || name.hasPrefix("validation") ? .development : nil
   }
 
+  /// Of a development set: `dev`, `matched` or `mismatched`.
+  static func setName(_ file: ArtifactFile) -> String {
+    let name = ArchivePath.lastPart(of: file.name)
+    return name.contains("mismatched") ? "mismatched" : name.contains("matched") ? "matched" : "dev"
+  }
+
   /// The requested tasks, or all that are present.
+  /// - Throws: `StageError` (`input`) if a requested task, or every one, is missing, or a set is there twice.
   func chosen(_ tasks: [GLUETask]) throws -> [(GLUETask, [ArtifactFile])] {
     for task in tasks where found[task] == nil {
       throw StageError(
@@ -49,6 +62,9 @@ struct GLUEFiles {
         hint:
           "Give the folder of GLUE's data, which has a folder per task: CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE."
       )
+    }
+    for (_, files) in chosen {
+      try ReleasedFiles.check(files) { "\(Self.role($0).map { "\($0)" } ?? "") \(Self.setName($0))" }
     }
     return chosen
   }
@@ -68,8 +84,8 @@ struct GLUEExamples {
   ///   - folder: where the lines are written.
   ///   - maximum: examples of each set at most; 0: all.
   init(_ task: GLUETask, _ files: [ArtifactFile], folder: String, maximum: Int) throws {
-    let pairs = files.first { GLUEFiles.role($0) == .developmentPairs }
-    let training = files.filter { GLUEFiles.role($0) == .training }
+    let pairs = files.first { GLUEFiles.role($0) == .authorsPairs }
+    let training = files.filter { [.training, .authorsTraining].contains(GLUEFiles.role($0)) }
     let development = files.filter { GLUEFiles.role($0) == .development }
     let isReleasedByAuthors = development.isEmpty
     var reader = try GLUEReader(task, developmentPairs: isReleasedByAuthors ? pairs?.path : nil)
@@ -94,16 +110,9 @@ struct GLUEExamples {
         try sink.write(example.line)
       }
       try sink.commit()
-      self.development.append((Self.name(file, isReleasedByAuthors), path, count))
+      self.development.append((GLUEFiles.setName(file), path, count))
     }
     leftOut = reader.leftOut
-  }
-
-  /// `dev`, `matched` or `mismatched`.
-  private static func name(_ file: ArtifactFile, _ isReleasedByAuthors: Bool) -> String {
-    let name = ArchivePath.lastPart(of: file.name)
-    if isReleasedByAuthors { return "dev" }
-    return name.contains("mismatched") ? "mismatched" : name.contains("matched") ? "matched" : "dev"
   }
 }
 

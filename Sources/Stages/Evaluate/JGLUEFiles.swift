@@ -23,6 +23,8 @@ struct JGLUEFiles {
   private static func lastName(_ file: ArtifactFile) -> String { ArchivePath.lastPart(of: file.name) }
 
   /// The requested tasks, or all that are present.
+  /// - Throws: `StageError` (`input`) if a requested task, or every one, is missing, or a set is there twice, as in two
+  ///   versions.
   func chosen(_ tasks: [JGLUEBenchmark]) throws -> [(JGLUEBenchmark, [ArtifactFile])] {
     for task in tasks where found[task] == nil {
       throw StageError(
@@ -37,6 +39,7 @@ struct JGLUEFiles {
         .input, "options.folder", "has no task with train-*.json and valid-*.json",
         hint: "Give JGLUE's 'datasets' folder, which has a folder per task.")
     }
+    for (_, files) in chosen { try ReleasedFiles.check(files) { Self.isTraining($0) ? "training" : "test" } }
     return chosen
   }
 }

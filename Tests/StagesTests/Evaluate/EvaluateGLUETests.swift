@@ -25,6 +25,57 @@ import TrainerCore
     #expect(throws: StageError.self) { try GLUEFiles([]).chosen([]) }
   }
 
+  /// GLUE's script leaves the authors' files, which hold the development set too, beside `train.tsv` and `dev.tsv`.
+  @Test func mrpcIsReadOnceFromTheFolderThatGLUEsScriptLeaves() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let rows = GLUEForm.table(.mrpc, 6).split(separator: "\n").enumerated().map { number, row in
+      String(row).replacing("ship", with: "ship \(number)") + "\n"
+    }
+    let tables = [
+      ("msr_paraphrase_train.txt", rows.joined()), ("msr_paraphrase_test.txt", rows.joined()),
+      ("dev_ids.tsv", "101\t201\n102\t202\n"), ("train.tsv", rows[0] + rows[1] + rows[4...].joined()),
+      ("dev.tsv", rows[0] + rows[2] + rows[3]), ("test.tsv", "index\t#1 ID\n"),
+    ]
+    try FileSystem.makeDirectory(folder + "/MRPC")
+    for (name, text) in tables { try FileSystem.write(Array(text.utf8), to: "\(folder)/MRPC/\(name)") }
+    func files(_ names: some Sequence<String>) -> [ArtifactFile] {
+      names.map {
+        ArtifactFile(path: "\(folder)/MRPC/\($0)", name: "MRPC/\($0)", bytes: 1, digest: Digester.digest([]))
+      }
+    }
+    let authors = ["msr_paraphrase_train.txt", "dev_ids.tsv", "train.tsv"]
+    for names in [tables.map(\.0), authors, ["train.tsv", "dev.tsv"]] {
+      let chosen = try GLUEFiles(files(names)).chosen([.mrpc])
+      let examples = try GLUEExamples(.mrpc, chosen[0].1, folder: folder, maximum: 0)
+      let training = try FileSystem.read(examples.training).split(separator: 0x0A)
+      let development = try examples.development.flatMap { try FileSystem.read($0.path).split(separator: 0x0A) }
+      #expect(training.count == 4 && development.count == 2 && examples.development.map(\.name) == ["dev"])
+      #expect(Set(training).isDisjoint(with: development))
+    }
+  }
+
+  @Test(arguments: [
+    ["RTE/train.tsv", "RTE/dev.tsv", "RTE/train-00000-of-00001.parquet", "RTE/validation-00000-of-00001.parquet"],
+    ["RTE/train.tsv", "RTE/train.tsv.gz", "RTE/dev.tsv"], ["RTE/train.tsv", "RTE/dev.tsv", "copy/rte/dev.tsv"],
+    ["RTE/train-00000-of-00001.parquet", "RTE/train-00000-of-00002.parquet", "RTE/dev.tsv"],
+  ])
+  func aSetInTwoFormsIsRefused(_ names: [String]) throws {
+    let files = GLUEFiles((names + ["CoLA/train.tsv", "CoLA/dev.tsv"]).map(file))
+    #expect { try files.chosen([]) } throws: { "\($0)".contains("two forms or versions of one set") }
+    #expect(try files.chosen([.cola]).count == 1)
+  }
+
+  @Test func partsOfATableAreOneSet() throws {
+    let digests = ["0123456789abcdef", "fedcba9876543210"]
+    let names =
+      digests.enumerated().flatMap {
+        ["mnli/train-0000\($0)-of-00002-\($1).parquet", "rte/train-0000\($0)-of-00002.parquet"]
+      }
+      + ["mnli/validation_matched.parquet", "mnli/validation_mismatched.parquet", "rte/dev.tsv.gz"]
+    #expect(try GLUEFiles(names.map(file)).chosen([]).map(\.1.count) == [4, 3])
+  }
+
   private func scores(_ task: GLUETask, _ seed: Int, _ sets: [String: [String: Double]]) -> GLUEScores {
     GLUEScores(
       run: GLUERun(task: task, seed: seed, follows: task == .rte ? 1 : nil),

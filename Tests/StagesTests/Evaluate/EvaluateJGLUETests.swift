@@ -56,6 +56,22 @@ private func results() -> [JGLUEResult] {
   }
 
   @Test(arguments: [
+    [
+      "jsts-v1.1/train-v1.1.json", "jsts-v1.1/valid-v1.1.json", "jsts-v1.3/train-v1.3.json",
+      "jsts-v1.3/valid-v1.3.json",
+    ],
+    ["jsts/train-v1.1.json", "jsts/train-v1.3.json", "jsts/valid-v1.3.json"],
+    ["jsts/train-v1.3.json", "jsts/valid-v1.3.json", "jsts/validation-00000-of-00001.parquet"],
+  ])
+  func twoVersionsOfATaskAreRefused(_ names: [String]) throws {
+    let others = ["jnli-v1.1/train-v1.1.json", "jnli-v1.1/valid-v1.1.json"]
+    let files = JGLUEFiles(
+      (names + others).map { ArtifactFile(path: "/" + $0, name: $0, bytes: 1, digest: Digester.digest([])) })
+    #expect { try files.chosen([.jsts]) } throws: { "\($0)".contains("two forms or versions of one set") }
+    #expect(try files.chosen([.jnli])[0].1.count == 2)
+  }
+
+  @Test(arguments: [
     ("seeds", JSONValue.list([])), ("learningRates", .list([0])), ("epochs", .list([0])), ("seeds", .list([1, 1])),
     ("seeds", .list([-1])), ("seeds", .list([1_099_511_627_776])),
   ])
