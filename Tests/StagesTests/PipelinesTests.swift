@@ -38,6 +38,21 @@ import Testing
     #expect(Set(StageRegistry.builtin.names).subtracting(used) == alone)
   }
 
+  /// ModernBERT's 1e-5 is a part of the weights at the peak rate (its optimizer decouples decay from the rate); here decay is
+  /// multiplied by the rate.
+  @Test func modernBERTsDecayIsThatOfItsAuthors() throws {
+    let phases = try PipelineSpec.load(packagePath("Pipelines/modernbert.json")).stages.filter {
+      $0.use == "model.pretrain"
+    }
+    #expect(phases.count == 3)
+    for phase in phases {
+      func number(_ name: String) throws -> Double {
+        try #require(phase.options.first { $0.key == name }?.value.double)
+      }
+      #expect(abs(try number("weightDecay") * number("learningRate") / 1e-5 - 1) < 0.01, "\(phase.name)")
+    }
+  }
+
   @Test func theStoredSchemaIsTheGeneratedOne() throws {
     let stored = try FileSystem.read(packagePath("Pipelines/pipeline.schema.json"))
     let generated = PipelineSchema.json(.builtin).prettyText()
