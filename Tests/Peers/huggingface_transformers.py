@@ -1,6 +1,6 @@
-"""Loads a tokenizer's folder with transformers; prints its class and the ids of a text, special tokens added.
+"""Loads a tokenizer's folder with transformers; prints its class and the ids of each text, special tokens added, in a line.
 
-  python3 huggingface_transformers.py FOLDER TEXT
+  python3 huggingface_transformers.py FOLDER TEXT...
 
 Needs: pip install transformers; for MeCab's also fugashi and ipadic.
 """
@@ -10,4 +10,5 @@ from transformers import AutoTokenizer
 
 if len(sys.argv) > 1:
     tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-    print(type(tokenizer).__name__, *tokenizer(sys.argv[2])["input_ids"])
+    for text in sys.argv[2:]:
+        print(type(tokenizer).__name__, *tokenizer(text)["input_ids"])

@@ -19,7 +19,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   public static let name = "huggingface.read"
-  public static let revision = 5
+  public static let revision = 6
   public static let summary =
     "Reads a BERT, RoBERTa, ModernBERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)

@@ -20,8 +20,20 @@ enum TokenizerInput {
 
   /// - Parameter files: as returned by `files`.
   static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> WordsIdentity {
-    let words = try Tokenizer(path: try path(files)).words
-    return WordsIdentity(words: try WordReader.identity(words, dictionary: dictionary))
+    let tokenizer = try Tokenizer(path: try path(files))
+    let words = try WordReader.identity(tokenizer.words, dictionary: dictionary)
+    return WordsIdentity(words: tokenizer.isConfigured ? words + configured : words)
+  }
+
+  /// Former releases passed over what a `tokenizer_config.json` changes.
+  private static let configured = " configured"
+
+  /// The number of ids that are never masked beside the special tokens, which former releases masked; nil: none.
+  /// - Parameter files: as returned by `files`.
+  static func furtherUnmasked(_ files: [ArtifactFile]) throws -> Int? {
+    let tokenizer = try Tokenizer(path: try path(files))
+    let further = Set(tokenizer.idsWithoutText).subtracting(tokenizer.specialTokens.map(\.id)).count
+    return further + (tokenizer.isConfigured ? 1 : 0) == 0 ? nil : further
   }
 
   /// The task's tokenizer. The last one is kept, since tables of a large vocabulary take a tenth of a second and most tasks
@@ -49,9 +61,10 @@ enum TokenizerInput {
   }
 }
 
-/// For a task's payload, and thus its fingerprint: the MeCab release and dictionary, if MeCab tokenizes the words.
+/// For a task's payload, and thus its fingerprint: the MeCab release and dictionary, if MeCab tokenizes the words, and
+/// whether a `tokenizer_config.json` changes the tokenizer.
 struct WordsIdentity: Codable, Equatable {
-  /// Empty without MeCab.
+  /// Empty without either.
   var words: String
 }
 

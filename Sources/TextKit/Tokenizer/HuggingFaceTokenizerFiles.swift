@@ -120,13 +120,14 @@ extension WordPieceTokenizer {
 
   /// The tokenizer of a file as `HuggingFaceTokenizerFiles` writes it; nil for any other of WordPiece. BERT's published files
   /// look like it, and those that say more than this type knows are left to `SubwordTokenizer`.
+  /// - Parameter isJapaneseBERT: whether the file's splitting at white space is that of text which MeCab has split.
   /// - Throws: `TokenizerError` for a file with our splitting of words and unsupported settings.
-  static func own(_ json: JSONValue) throws(TokenizerError) -> WordPieceTokenizer? {
+  static func own(_ json: JSONValue, isJapaneseBERT: Bool) throws(TokenizerError) -> WordPieceTokenizer? {
     let words = Words.allCases.first {
       HuggingFaceTokenizerFiles.normalizer($0) == json["normalizer"]
         && HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"]
     }
-    guard json["model"]?["type"] == "WordPiece", let words else { return nil }
+    guard json["model"]?["type"] == "WordPiece", let words, isJapaneseBERT == (words == .mecab) else { return nil }
     guard words == .uncased || words == .cased else { return try WordPieceTokenizer(json) }
     guard let own = try? WordPieceTokenizer(json),
       let frame = try? TokenFrame(json["post_processor"] ?? .null, tokenCount: own.tokens.count)

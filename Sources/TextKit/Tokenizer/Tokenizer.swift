@@ -23,6 +23,8 @@ public struct Tokenizer: Sendable {
   private let roles: [Role: UInt32]
   /// The contents of `tokenizer_config.json`, for a tokenizer that this project did not make; null without one.
   public let configuration: JSONValue
+  /// Whether the configuration changes what the `tokenizer.json` says.
+  public private(set) var isConfigured = false
 
   /// A WordPiece vocabulary with BERT's special tokens.
   public init(_ tokenizer: WordPieceTokenizer) {
@@ -38,27 +40,37 @@ public struct Tokenizer: Sendable {
     configuration = .null
   }
 
-  /// Reads a `tokenizer.json`, and the roles of its special tokens from the `tokenizer_config.json` and the
-  /// `special_tokens_map.json` beside it; without them, from usual names.
-  /// - Throws: `ShardError` if a file cannot be read; `TokenizerError` if it is not JSON or not supported.
+  /// Reads a `tokenizer.json` with the `tokenizer_config.json` and the `special_tokens_map.json` beside it, as transformers'
+  /// AutoTokenizer does (see `TokenizerConfiguration`); roles of special tokens that these do not name follow from usual names.
+  /// - Throws: `ShardError` if a file cannot be read; `TokenizerError` if it is not JSON or not supported, or the files
+  ///   contradict each other.
   public init(path: String) throws {
     let json = try TokenizerFile.parse(path)
+    let folder = ArchivePath.prefix(of: path)
+    let settings = [HuggingFaceTokenizerFiles.configurationName, HuggingFaceTokenizerFiles.specialTokensName]
+    let files = try settings.map { name in
+      FileSystem.exists(folder + name) ? try TokenizerFile.parse(folder + name) : .null
+    }
+    let configuration = TokenizerConfiguration(files[0], specialTokens: files[1])
     do {
-      if var own = try WordPieceTokenizer.own(json) {
+      let changed = try configuration.applied(to: json), settled = changed ?? json
+      if var own = try WordPieceTokenizer.own(settled, isJapaneseBERT: configuration.isJapaneseBERT) {
         try own.readDictionary(beside: path)
         self.init(own)
-        return
+      } else {
+        guard !configuration.isJapaneseBERT else { throw Self.japaneseBERT }
+        self.init(try SubwordTokenizer(settled), configuration: files[0], specialTokens: files[1])
+        try configuration.check(self)
       }
-      let folder = ArchivePath.prefix(of: path)
-      let settings = [HuggingFaceTokenizerFiles.configurationName, HuggingFaceTokenizerFiles.specialTokensName]
-      let files = try settings.map { name in
-        FileSystem.exists(folder + name) ? try TokenizerFile.parse(folder + name) : .null
-      }
-      self.init(try SubwordTokenizer(json), configuration: files[0], specialTokens: files[1])
+      isConfigured = changed != nil
     } catch let error as TokenizerError {
       throw TokenizerError("\(path): \(error.message)", hint: error.hint)
     }
   }
+
+  private static let japaneseBERT = TokenizerConfiguration.error(
+    "tokenizer_class is BertJapaneseTokenizer, which does not read tokenizer.json but splits words by itself",
+    hint: "Remove tokenizer.json, so that vocab.txt is read, or name the class that the tokenizer.json is for.")
 
   init(
     _ tokenizer: SubwordTokenizer, configuration: JSONValue = .null, specialTokens: JSONValue = .null
@@ -105,6 +117,16 @@ public struct Tokenizer: Sendable {
     case .wordPiece(let tokenizer): tokenizer.specialTokens
     case .subwords(let tokenizer): tokenizer.specialTokens
     }
+  }
+
+  /// Ids that stand for no text, ascending: of special tokens, of those that have a role or stand around texts, and those
+  /// without a token. They are never masked, and never put in a masked token's place.
+  public var idsWithoutText: [UInt32] {
+    var found = Set(specialTokens.map(\.id))
+    found.formUnion(roles.values)
+    for part in frame.single + frame.pair { if case .special(let ids, _) = part { found.formUnion(ids) } }
+    for (id, token) in tokens.enumerated() where token.isEmpty { found.insert(UInt32(id)) }
+    return found.sorted()
   }
 
   /// The token for what no other token can write; nil if there is none.
