@@ -26,7 +26,7 @@ public struct EvaluateMLM: SinglePhaseStage {
 
   public static let name = "evaluate.mlm"
   // 3: losses on a GPU differ in their last digits, since padding costs attention nothing.
-  public static let revision = 3
+  public static let revision = 4
   public static let summary =
     "Measures a model's perplexity and accuracy on masked tokens, compared with a unigram model."
   static let tokens = Input<MDS>("tokens", "Token ids that the model was not trained on, from tokenizer.encode.")

@@ -163,19 +163,22 @@ public struct ModelPretrain: Stage {
     if let heldOut { inputs += heldOut.inputs }
     let files = tokenizer + tokens + (sets?.sets.flatMap(\.files) ?? []) + initial + resumed
     var task = TaskPlan(key: "train", inputs: inputs, stateKey: stateKey(files, sets))
+    let unmasked = TokenizerInput.furtherUnmasked(tokenizer)
     task =
-      if sets == nil, heldOut == nil { try task.with(payload: cut(kind)) } else {
-        try task.with(payload: Sets(cut: cut(kind), names: sets?.names, heldOut: heldOut?.names))
+      if sets == nil, heldOut == nil, unmasked == nil { try task.with(payload: cut(kind)) } else {
+        try task.with(payload: Sets(cut: cut(kind), names: sets?.names, heldOut: heldOut?.names, unmasked: unmasked))
       }
     task.resources = resources
     return task
   }
 
-  /// For the payload of a training with named or held-out sets.
+  /// For the payload of a training with named or held-out sets, or with ids that are not masked though they are of no special
+  /// token.
   struct Sets: Codable {
     var cut: Cut?
     var names: [String]?
     var heldOut: [String]?
+    var unmasked: Int?
   }
 
   /// Checks what is read of the tokens, and how often.

@@ -12,6 +12,6 @@ extension TrainingJob {
         .input, "inputs.tokenizer", "the vocabulary has no [MASK]", hint: "Train one with the default special tokens.")
     }
     maskToken = Int(mask)
-    specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+    specialTokens = tokenizer.idsWithoutText.map { Int($0) }
   }
 }

@@ -28,12 +28,13 @@ enum TokenizerInput {
   /// Former releases passed over what a `tokenizer_config.json` changes.
   private static let configured = " configured"
 
-  /// The number of ids that are never masked beside the special tokens, which former releases masked; nil: none.
+  /// The number of ids that are never masked beside the special tokens, which former releases masked; nil: none, or the
+  /// tokenizer cannot be read, which the task reports.
   /// - Parameter files: as returned by `files`.
-  static func furtherUnmasked(_ files: [ArtifactFile]) throws -> Int? {
-    let tokenizer = try Tokenizer(path: try path(files))
+  static func furtherUnmasked(_ files: [ArtifactFile]) -> Int? {
+    guard let tokenizer = try? Tokenizer(path: try path(files)) else { return nil }
     let further = Set(tokenizer.idsWithoutText).subtracting(tokenizer.specialTokens.map(\.id)).count
-    return further + (tokenizer.isConfigured ? 1 : 0) == 0 ? nil : further
+    return further > 0 || tokenizer.isConfigured ? further : nil
   }
 
   /// The task's tokenizer. The last one is kept, since tables of a large vocabulary take a tenth of a second and most tasks
