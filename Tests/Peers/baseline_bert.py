@@ -204,7 +204,8 @@ def rate(job, step, steps):
 def tune(folder, path):
     with open(path) as file:
         job = json.load(file)
-    tokenizer = tokenizer_of(folder)
+    # The one that transformers takes by itself: the library's cuts pairs otherwise than those in Python.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     dropout = {"hidden_dropout_prob": job["dropout"], "attention_probs_dropout_prob": job["dropout"]}
     model = automatic(folder).from_pretrained(folder, **dropout).train()
     optimizer = torch.optim.AdamW(

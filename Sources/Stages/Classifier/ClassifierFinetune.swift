@@ -29,7 +29,7 @@ public struct ClassifierFinetune: Stage {
   }
 
   public static let name = "classifier.finetune"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Fine-tunes an encoder to label texts or pairs, or to give them numbers, and measures it in folds."
   static let documents = Input<Documents>("documents", "Documents with a label in their metadata.")

@@ -17,7 +17,7 @@ public struct ClassifierPredict: SinglePhaseStage {
   }
 
   public static let name = "classifier.predict"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Labels documents by an encoder that classifier.finetune made, in their metadata."
   static let documents = Input<Documents>("documents", "The documents to label.")
   static let predicted = Output<Documents>(

@@ -18,7 +18,7 @@ public struct ScoreEncoder: SinglePhaseStage {
   }
 
   public static let name = "score.encoder"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Scores documents by an encoder that classifier.finetune made, on CPUs or GPUs, for gates."
   static let documents = Input<Documents>("documents", "The documents to score.")

@@ -15,7 +15,7 @@ public struct EvaluateClassifier: Stage {
   }
 
   public static let name = "evaluate.classifier"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Measures an encoder that classifier.finetune made on labeled documents."
   static let documents = Input<Documents>("documents", "Documents with a label in their metadata.")
   static let texts = Output<Intermediate>("texts", "Labeled texts.", hidden: true)

@@ -37,7 +37,7 @@ public struct EvaluateGLUE: Stage {
   }
 
   public static let name = "evaluate.glue"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Fine-tunes a model on GLUE's tasks and compares its scores with those of others."
   static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)

@@ -30,7 +30,7 @@ public struct EvaluateJGLUE: Stage {
   }
 
   public static let name = "evaluate.jglue"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with those of others."
   static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)

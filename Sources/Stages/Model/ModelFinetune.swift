@@ -24,7 +24,7 @@ public struct ModelFinetune: SinglePhaseStage {
 
   public static let name = "model.finetune"
   public static let formerNames = ["finetune"]
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Fine-tunes a model on one task: similarity, entailment, multiple choice or answers in a text."
   static let tuned = Output<Checkpoint>(

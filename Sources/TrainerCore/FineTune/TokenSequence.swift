@@ -18,6 +18,7 @@ struct SequenceEncoder {
   let session: TokenizerSession
   let maximumLength: Int
   private let frame: TokenFrame
+  private let usesMeCab: Bool
   /// Special tokens of a single text, and of a pair.
   private let singleSpecials: Int
   let pairSpecials: Int
@@ -28,6 +29,7 @@ struct SequenceEncoder {
     session = try TokenizerSession(tokenizer, dictionary: dictionary)
     self.maximumLength = maximumLength
     frame = tokenizer.frame
+    usesMeCab = tokenizer.words == .mecab
     guard (frame.single + frame.pair).allSatisfy({ (0...1).contains($0.type) }) else {
       throw TokenizerError(
         "the tokenizer's post_processor has types other than 0 and 1, which models have no rows for",
@@ -57,11 +59,19 @@ struct SequenceEncoder {
 
   /// `[CLS] a [SEP] b [SEP]`; a pair that is too long loses tokens at the end of its longer part.
   func pair(_ a: String, _ b: String) throws -> TokenSequence {
-    var first = try ids(a), second = try ids(b)
-    while first.count + second.count > max(0, maximumLength - pairSpecials) {
-      if first.count > second.count { first.removeLast() } else { second.removeLast() }
-    }
-    return sequence(first, second)
+    let first = try ids(a), second = try ids(b)
+    let kept = self.kept(first.count, second.count)
+    return sequence(first.prefix(kept.first), second.prefix(kept.second))
+  }
+
+  /// How many tokens of each part stay. If both are cut and the room is odd, transformers' slow tokenizers, of which
+  /// MeCab's is one, leave the first part one more; Hugging Face's tokenizers the part that was longer, or else the second.
+  private func kept(_ first: Int, _ second: Int) -> (first: Int, second: Int) {
+    let room = max(0, maximumLength - pairSpecials), half = room / 2
+    guard first + second > room else { return (first, second) }
+    if first <= half { return (first, room - first) }
+    if second <= half { return (room - second, second) }
+    return usesMeCab || first > second ? (room - half, half) : (half, room - half)
   }
 
   /// A pair, or a text alone.

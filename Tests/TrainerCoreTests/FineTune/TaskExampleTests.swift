@@ -111,6 +111,46 @@ private let squad = """
     #expect(try encoder(4).text("白い庭").ids.count == 4)
   }
 
+  private static let transformers = PeerScript("huggingface_transformers.py")
+  private static let bertJapanese = PeerScript("bert_japanese_words.py")
+
+  private func expectPairsLikeTransformers(
+    _ words: WordPieceTokenizer.Words, dictionary: String? = nil
+  ) throws {
+    var tokenizer = try WordPieceTokenizer(
+      tokens: self.tokenizer.tokens, specialTokens: WordPieceTrainer.bertTokens, words: words)
+    if dictionary != nil { tokenizer.dictionary.name = "ipadic" }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    for (name, bytes) in HuggingFaceTokenizerFiles(tokenizer).contents {
+      try FileSystem.write(bytes, to: "\(folder)/\(name)")
+    }
+    let long = "白い犬が庭で三年暮らした。", short = "犬の庭。", other = "何が庭で暮らしたか問の答。"
+    for (a, b) in [(long, short), (short, long), (long, other), (other, long), (long, long), (short, short)] {
+      let lengths = Array(4...34)
+      let theirs = String(
+        decoding: try #require(Self.transformers.run(["pairs", folder, a, b] + lengths.map { "\($0)" })), as: UTF8.self)
+      let ours = try lengths.map { length in
+        let encoder = try SequenceEncoder(Tokenizer(tokenizer), dictionary: dictionary, maximumLength: length)
+        return try encoder.pair(a, b).ids.map { "\($0)" }.joined(separator: " ")
+      }
+      #expect(ours == theirs.split(separator: "\n").map(String.init), "\(a) \(b)")
+    }
+  }
+
+  @Test(.needs(transformers.isUsable, "the Python package transformers is not installed"))
+  func pairsAreCutLikeTransformers() throws { try expectPairsLikeTransformers(.scripts) }
+
+  /// transformers has MeCab in a slow tokenizer, which leaves the first part the odd token.
+  @Test(
+    .needs(
+      bertJapanese.isUsable && transformers.isUsable && (try? MeCab()) != nil,
+      "MeCab, transformers, fugashi or ipadic is not installed"))
+  func mecabsPairsAreCutLikeTransformers() throws {
+    let dictionary = String(decoding: try #require(Self.bertJapanese.run("dictionary")), as: UTF8.self)
+    try expectPairsLikeTransformers(.mecab, dictionary: dictionary)
+  }
+
   /// Every window's answer, read back by its places, is the answer.
   @Test func windowsHoldTheAnswerWhereTheySay() throws {
     let text = String(repeating: "白い犬が庭で。", count: 40) + "三年暮らした。" + String(repeating: "犬の庭。", count: 40)
