@@ -17,7 +17,9 @@ public struct ModelContrast: Stage {
         + "Without a positive, a text belongs to itself. JSTS's and JNLI's files as well. Required unless documents are "
         + "wired.")
     public var pairs = InputFiles()
-    @Option("Of pairs with a number as their label, as in JSTS, those with at least this one belong together.")
+    @Option(
+      "Of pairs with a score as their label, as in JSTS, those with at least this one belong together. Above 2, a file whose "
+        + "labels are 0, 1 and 2 has JNLI's classes, of which 0 is for those that belong together.")
     public var minimumScore = 4.0
     @Option("Sentences that are drawn from the documents.", in: 2...1 << 30) public var sentences = 1_000_000
     @Option("Characters of a sentence at least; others are not drawn.", in: 1...1 << 16)
@@ -52,7 +54,8 @@ public struct ModelContrast: Stage {
   public static let name = "model.contrast"
   // 2: all positives of an anchor, and its own text behind another prefix, are no negatives of it; 'maximumExamples' is of
   // 'pairs' alone; sentences begin after an ideographic space, and end with a halfwidth full stop.
-  public static let revision = 2
+  // 3: numbers of JNLI's classes are no scores.
+  public static let revision = 3
   public static let summary =
     "Trains an encoder's vectors by contrast: from sentences alone (SimCSE), or from pairs with negatives."
   static let documents = Input<Documents>(
@@ -224,7 +227,7 @@ public struct ModelContrast: Stage {
     let end = try contrast(crew, workspace)
     workspace.warn(
       "pairs-left-out", times: end.pairsLeftOut,
-      "pairs do not belong together: their label is a number below minimumScore, or not 'entailment'")
+      "pairs do not belong together: their label is a score below minimumScore, or not 'entailment'")
     try publish(job, settings, end, workspace)
   }
 

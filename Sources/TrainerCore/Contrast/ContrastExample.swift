@@ -5,8 +5,8 @@ import ShardKit
 /// A line of JSON has `anchor` (or `query`, `text`); `positive` (or `pos`), a text or a list of texts, each of which makes
 /// an example; and `negatives` (or `negative`, `neg`), a text or a list. Without a positive the text belongs to itself,
 /// as in unsupervised SimCSE (Gao et al. 2021, arXiv:2104.08821): it is encoded twice with different dropout. A line of
-/// JSTS or JNLI has `sentence1`, `sentence2` and a `label`: a number, or one of JNLI's names, of which `entailment` is for
-/// those that belong together.
+/// JSTS or JNLI has `sentence1`, `sentence2` and a `label`: a score, or one of JNLI's names or their numbers, of which
+/// `entailment` is for those that belong together.
 public struct ContrastExample: Equatable, Sendable {
   public var anchor: String
   /// nil: the anchor itself.
@@ -14,10 +14,18 @@ public struct ContrastExample: Equatable, Sendable {
   public var negatives: [String] = []
 
   /// The examples of a line, none if it is a pair that does not belong together; nil if the line is no example.
-  /// - Parameter minimumScore: of a pair with a number as its label.
-  static func examples(_ json: JSONValue, minimumScore: Double) -> [ContrastExample]? {
+  /// - Parameters:
+  ///   - minimumScore: of a pair with a score as its label.
+  ///   - isClass: whether a number is that of one of JNLI's names.
+  /// - Throws: what `isClass` throws.
+  static func examples(
+    _ json: JSONValue, minimumScore: Double, isClass: (Int) throws -> Bool
+  ) throws -> [ContrastExample]? {
     if let anchor = json["sentence1"]?.string, let positive = json["sentence2"]?.string, let label = json["label"] {
-      guard !anchor.isEmpty, !positive.isEmpty, let belongs = belongs(label, minimumScore) else { return nil }
+      let isEntailment = try label.integer.flatMap { try isClass($0) ? $0 == 0 : nil }
+      guard !anchor.isEmpty, !positive.isEmpty, let belongs = isEntailment ?? belongs(label, minimumScore) else {
+        return nil
+      }
       return belongs ? [ContrastExample(anchor: anchor, positive: positive)] : []
     }
     func first(_ names: [String]) -> JSONValue? { names.lazy.compactMap { json[$0] }.first { $0 != .null } }
@@ -52,9 +60,10 @@ public struct ContrastExamples: Sendable {
   /// - Parameters:
   ///   - limit: the first ones that count; 0: all.
   ///   - minimumScore: of pairs with a number as their label.
-  /// - Throws: `ShardError` if a file cannot be read, or a line is not an example.
+  /// - Throws: `ShardError` if a file cannot be read, or a line is not an example, or labels may be scores or classes.
   public init(_ paths: [String], limit: Int = 0, minimumScore: Double = 4) throws {
     for path in paths {
+      var labels = NumberedLabels(path: path, minimumScore: minimumScore)
       let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
       while let line = try lines.next() {
         guard !line.isEmpty else { continue }
@@ -63,9 +72,8 @@ public struct ContrastExamples: Sendable {
         do { json = try JSONValue.parse(Array(line)).value } catch {
           throw ShardError(.malformed, place, "is not JSON at byte \(error.offset): \(error.message)")
         }
-        guard let found = ContrastExample.examples(json, minimumScore: minimumScore) else {
-          throw Self.noExample(json, place)
-        }
+        let found = try ContrastExample.examples(json, minimumScore: minimumScore) { try labels.isClass($0) }
+        guard let found else { throw Self.noExample(json, place) }
         if found.isEmpty { pairsLeftOut += 1 }
         examples += found
         guard limit == 0 || examples.count < limit else {
@@ -86,5 +94,47 @@ public struct ContrastExamples: Sendable {
     return ShardError(
       .malformed, place,
       "is not an example: it needs 'anchor', and may have 'positive' and 'negatives', texts that are not empty")
+  }
+}
+
+/// Whether the numbers that label a file's pairs are JNLI's classes, as in the Hub's Parquet files, or scores.
+private struct NumberedLabels {
+  let path: String
+  let minimumScore: Double
+  private var areClasses: Bool?
+  private static let classes = 0..<JGLUEBenchmark.entailments.count
+
+  init(path: String, minimumScore: Double) {
+    self.path = path
+    self.minimumScore = minimumScore
+  }
+
+  /// - Throws: `ShardError` if the file cannot be read, or has no scores but not every class.
+  mutating func isClass(_ label: Int) throws -> Bool {
+    // With such a least score, the numbers of classes would be scores that suffice.
+    guard Self.classes.contains(label), minimumScore > Double(Self.classes.upperBound - 1) else { return false }
+    if let areClasses { return areClasses }
+    let found = try classes()
+    areClasses = found != nil
+    guard let found, found != Set(Self.classes) else { return found != nil }
+    throw ShardError(
+      .malformed, path,
+      "has no labels but \(found.sorted().map { "\($0)" }.joined(separator: " and ")), which may be scores below "
+        + "minimumScore (\(minimumScore)) or classes",
+      hint: "Set minimumScore to the least label of pairs that belong together, or give the classes' names: "
+        + JGLUEBenchmark.entailments.joined(separator: ", ") + ".")
+  }
+
+  /// The numbers of classes that label the file's pairs; nil if there are other numbers.
+  private func classes() throws -> Set<Int>? {
+    var found: Set<Int> = []
+    let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
+    while let line = try lines.next() {
+      // What is no JSON is an error where the examples are read.
+      guard let label = (try? JSONValue.parse(Array(line)).value)?["label"], label.double != nil else { continue }
+      guard let number = label.integer, Self.classes.contains(number) else { return nil }
+      found.insert(number)
+    }
+    return found
   }
 }

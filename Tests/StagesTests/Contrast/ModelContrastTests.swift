@@ -180,6 +180,24 @@ struct ModelContrastTests {
     }
   }
 
+  /// The Hub's files of JNLI have its classes as numbers, those of JSTS scores.
+  @Test func numbersAreClassesOrScores() throws {
+    func anchors(_ labels: [String], minimumScore: Double = 4) throws -> [String] {
+      let path = temporaryDirectory() + "/pairs.jsonl"
+      let lines = labels.enumerated().map { #"{"sentence1": "\#($0)", "sentence2": "b", "label": \#($1)}"# + "\n" }
+      try FileSystem.write(Array(lines.joined().utf8), to: path)
+      return try ContrastExamples([path], minimumScore: minimumScore).examples.map(\.anchor)
+    }
+    #expect(try anchors(["1", "0", "2", "0"]) == ["1", "3"])
+    #expect(try anchors(["1", "0", "2", "0"], minimumScore: 2) == ["2"])
+    #expect(try anchors(["0", "1", "2", "4"]) == ["3"])
+    #expect(try anchors(["0", "1", "2", "4.5", "0.0"]) == ["3"])
+    #expect(try anchors(["0", "1"], minimumScore: 1) == ["1"])
+    for labels in [["0", "1"], ["0"], ["2", "1"]] {
+      #expect { try anchors(labels) } throws: { "\($0)".contains("may be scores below minimumScore (4.0) or classes") }
+    }
+  }
+
   @Test func sentencesEndWhereTheyShould() {
     func sentences(_ text: String, size: Int = 100) -> Set<String> {
       var sample = SentenceSample(size: size, characters: 2...20, seed: 1)

@@ -47,6 +47,9 @@ private let squad = """
     }
     let entailments = try read(.jnli, #"{"sentence1": "ア", "sentence2": "イ", "label": 2}"#)
     #expect(entailments == [.entailment("ア", "イ", label: 2)])
+    let labeled = (0..<3).map { #"{"sentence1": "ア\#($0)", "sentence2": "イ", "label": \#($0)}"# }
+    #expect(try read(.jnli, labeled.joined(separator: "\n")).count == 3)
+    #expect(try ContrastExamples([folder + "/rows.parquet"]).examples == [.init(anchor: "ア0", positive: "イ")])
     let row =
       #"{"id": "q2", "title": "犬", "context": "犬 [SEP] 白い犬が庭で三年暮らした。", "question": "何年か", "#
       + #""answers": {"text": ["三年"], "answer_start": [14]}, "is_impossible": false}"#
