@@ -5,35 +5,32 @@ import TrainerCore
 extension HuggingFaceConfiguration {
   /// The shape that a `config.json` describes. Settings that our models do not support are errors, never ignored.
   static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
-    func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
+    let values = ConfigurationValues(json, path: path)
     var shape = ModelShape(try kind(json, path: path))
     guard shape.kind != .modernBERT else { return try HuggingFaceModernConfiguration.shape(json, path: path) }
-    for (key, field) in sizes {
-      guard let value = json[key]?.integer else { throw wrong("has no integer '\(key)'") }
-      shape[keyPath: field] = value
-    }
-    shape.tokenTypes = json["type_vocab_size"]?.integer ?? 2
-    shape.padding = json["pad_token_id"]?.integer ?? (RoBERTaForm.isForm(of: json) ? 1 : 0)
+    try readSizes(values, into: &shape)
+    shape.tokenTypes = try values.integer("type_vocab_size") ?? 2
+    shape.padding = try values.integer("pad_token_id") ?? (RoBERTaForm.isForm(of: json) ? 1 : 0)
     guard 0..<max(1, shape.vocabularySize) ~= shape.padding else {
-      throw wrong("pad_token_id is \(shape.padding), not one of the \(shape.vocabularySize) tokens")
+      throw values.wrong("pad_token_id is \(shape.padding), not one of the \(shape.vocabularySize) tokens")
     }
     guard shape.maximumLength > RoBERTaForm.unreadPositions(json, shape) else {
-      throw wrong("max_position_embeddings is \(shape.maximumLength): no position is left for tokens")
+      throw values.wrong("max_position_embeddings is \(shape.maximumLength): no position is left for tokens")
     }
     shape.maximumLength -= RoBERTaForm.unreadPositions(json, shape)
-    shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
-    shape.normEpsilon = json["layer_norm_eps"]?.double ?? shape.normEpsilon
-    shape.dropout = json["hidden_dropout_prob"]?.double ?? (shape.kind == .ropeBERT ? 0 : 0.1)
-    shape.attentionDropout = json["attention_probs_dropout_prob"]?.double ?? (shape.kind == .bert ? 0.1 : 0)
-    shape.tiesDecoder = json["tie_word_embeddings"]?.bool ?? true
+    shape.initialDeviation = try values.number("initializer_range") ?? shape.initialDeviation
+    shape.normEpsilon = try values.number("layer_norm_eps") ?? shape.normEpsilon
+    shape.dropout = try values.number("hidden_dropout_prob") ?? (shape.kind == .ropeBERT ? 0 : 0.1)
+    shape.attentionDropout = try values.number("attention_probs_dropout_prob") ?? (shape.kind == .bert ? 0.1 : 0)
+    shape.tiesDecoder = try values.flag("tie_word_embeddings") ?? true
     let usual = shape.kind == .ropeBERT ? "silu" : "gelu"
     for (key, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
-      let value = json[key]?.string ?? (key == "hidden_act" ? usual : only)
-      guard value == only else { throw wrong("\(key) is '\(value)'; only '\(only)' is supported") }
+      let value = try values.text(key) ?? (key == "hidden_act" ? usual : only)
+      guard value == only else { throw values.wrong("\(key) is '\(value)'; only '\(only)' is supported") }
     }
     try refuseOthers(json, shape.kind == .bert ? ["auto_map"] : [], path: path)
-    if shape.kind == .ropeBERT { shape.rotaryBase = try rotaryBase(json, shape) { wrong($0) } }
-    do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
+    if shape.kind == .ropeBERT { shape.rotaryBase = try rotaryBase(values, shape) }
+    do { try shape.validate() } catch { throw values.wrong(error.message, hint: error.hint) }
     return shape
   }
 
@@ -42,10 +39,12 @@ extension HuggingFaceConfiguration {
   static func task(_ json: JSONValue, outputs: Int, path: String) throws -> TextTask? {
     let names = json["architectures"]?.array?.compactMap(\.string) ?? []
     guard names.contains(where: { $0.hasSuffix("ForSequenceClassification") }) else { return nil }
+    let values = ConfigurationValues(json, path: path)
     // Without a problem type, transformers takes one output for a number.
-    let problem = json["problem_type"]?.string ?? (outputs == 1 ? "regression" : "single_label_classification")
+    let problem = try values.text("problem_type") ?? (outputs == 1 ? "regression" : "single_label_classification")
     // transformers does not write labels that have no names.
-    let labels = (0..<outputs).map { json["id2label"]?["\($0)"]?.string ?? "LABEL_\($0)" }
+    let named = try values.object("id2label")
+    let labels = try (0..<outputs).map { try named.text("\($0)") ?? "LABEL_\($0)" }
     let isDistinct = Set(labels.map { ExactText($0) }).count == outputs
     switch problem {
     case "regression" where outputs == 1: return .regression
@@ -58,8 +57,15 @@ extension HuggingFaceConfiguration {
     }
   }
 
-  /// The sizes that all kinds name alike.
-  static var sizes: [(String, WritableKeyPath<ModelShape, Int>)] {
+  /// Reads the sizes that all kinds name alike.
+  static func readSizes(_ values: ConfigurationValues, into shape: inout ModelShape) throws {
+    for (key, field) in sizes {
+      guard let value = try values.integer(key) else { throw values.wrong("has no integer '\(key)'") }
+      shape[keyPath: field] = value
+    }
+  }
+
+  private static var sizes: [(String, WritableKeyPath<ModelShape, Int>)] {
     [
       ("vocab_size", \.vocabularySize), ("hidden_size", \.hiddenSize), ("num_hidden_layers", \.layers),
       ("num_attention_heads", \.heads), ("intermediate_size", \.intermediateSize),
@@ -88,22 +94,20 @@ extension HuggingFaceConfiguration {
     return value == .null || value == .bool(false) || value == .integer(0)
   }
 
-  private static func rotaryBase(
-    _ json: JSONValue, _ shape: ModelShape, _ wrong: (String) -> StageError
-  ) throws -> Double {
-    let rotary = json["rope_parameters"] ?? .null
-    if let type = rotary["rope_type"], type.string ?? "default" != "default" {
-      throw wrong("rope_type is \(type.text()); only 'default' can be computed")
+  private static func rotaryBase(_ values: ConfigurationValues, _ shape: ModelShape) throws -> Double {
+    let rotary = try values.object("rope_parameters")
+    if let type = try rotary.text("rope_type"), type != "default" {
+      throw values.wrong("rope_type is '\(type)'; only 'default' can be computed")
     }
-    if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
-      throw wrong("partial_rotary_factor is \(share); only 1 is supported")
+    if let share = try rotary.number("partial_rotary_factor"), share != 1 {
+      throw values.wrong("partial_rotary_factor is \(share); only 1 is supported")
     }
-    if let size = json["head_dim"]?.integer,
+    if let size = try values.integer("head_dim"),
       size.multipliedReportingOverflow(by: shape.heads) != (shape.hiddenSize, false)
     {
-      throw wrong("head_dim is \(size); only hidden_size / num_attention_heads is supported")
+      throw values.wrong("head_dim is \(size); only hidden_size / num_attention_heads is supported")
     }
-    return rotary["rope_theta"]?.double ?? 1000
+    return try rotary.number("rope_theta") ?? 1000
   }
 
   private static func kind(_ json: JSONValue, path: String) throws -> ModelShape.Kind {

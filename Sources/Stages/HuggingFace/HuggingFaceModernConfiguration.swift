@@ -56,75 +56,74 @@ enum HuggingFaceModernConfiguration {
 
   /// The shape that `json` describes, with transformers' defaults for what it leaves out.
   static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
-    func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
+    let values = ConfigurationValues(json, path: path)
     var shape = ModelShape(.modernBERT)
-    for (key, field) in HuggingFaceConfiguration.sizes {
-      guard let value = json[key]?.integer else { throw wrong("has no integer '\(key)'") }
-      shape[keyPath: field] = value
-    }
-    shape.padding = json["pad_token_id"]?.integer ?? 50_283
-    shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
-    shape.normEpsilon = json["norm_eps"]?.double ?? shape.normEpsilon
-    shape.dropout = json["mlp_dropout"]?.double ?? 0
-    shape.attentionDropout = json["attention_dropout"]?.double ?? 0
-    shape.tiesDecoder = json["tie_word_embeddings"]?.bool ?? true
+    try HuggingFaceConfiguration.readSizes(values, into: &shape)
+    shape.padding = try values.integer("pad_token_id") ?? 50_283
+    shape.initialDeviation = try values.number("initializer_range") ?? shape.initialDeviation
+    shape.normEpsilon = try values.number("norm_eps") ?? shape.normEpsilon
+    shape.dropout = try values.number("mlp_dropout") ?? 0
+    shape.attentionDropout = try values.number("attention_dropout") ?? 0
+    shape.tiesDecoder = try values.flag("tie_word_embeddings") ?? true
     for key in ["hidden_activation", "classifier_activation"] {
-      let value = json[key]?.string ?? "gelu"
-      guard value == "gelu" else { throw wrong("\(key) is '\(value)'; only 'gelu' is supported") }
+      let value = try values.text(key) ?? "gelu"
+      guard value == "gelu" else { throw values.wrong("\(key) is '\(value)'; only 'gelu' is supported") }
     }
     try HuggingFaceConfiguration.refuseOthers(json, ["auto_map"], path: path)
-    shape.modern = try settings(json) { wrong($0) }
-    shape.modern.globalAttentionEvery = try globalAttentionEvery(json, layers: shape.layers) { wrong($0) }
-    (shape.rotaryBase, shape.modern.localRotaryBase) = try rotaryBases(json) { wrong($0) }
-    do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
+    shape.modern = try settings(values)
+    shape.modern.globalAttentionEvery = try globalAttentionEvery(values, layers: shape.layers)
+    (shape.rotaryBase, shape.modern.localRotaryBase) = try rotaryBases(values)
+    do { try shape.validate() } catch { throw values.wrong(error.message, hint: error.hint) }
     return shape
   }
 
-  private static func settings(_ json: JSONValue, _ wrong: (String) -> StageError) throws -> ModernSettings {
+  private static func settings(_ values: ConfigurationValues) throws -> ModernSettings {
     var modern = ModernSettings()
-    modern.localAttention = json["local_attention"]?.integer ?? modern.localAttention
-    modern.normBias = json["norm_bias"]?.bool ?? modern.normBias
-    modern.attentionBias = json["attention_bias"]?.bool ?? modern.attentionBias
-    modern.mlpBias = json["mlp_bias"]?.bool ?? modern.mlpBias
-    modern.classifierBias = json["classifier_bias"]?.bool ?? modern.classifierBias
-    modern.decoderBias = json["decoder_bias"]?.bool ?? modern.decoderBias
-    let pooling = json["classifier_pooling"]?.string ?? modern.classifierPooling.rawValue
+    modern.localAttention = try values.integer("local_attention") ?? modern.localAttention
+    modern.normBias = try values.flag("norm_bias") ?? modern.normBias
+    modern.attentionBias = try values.flag("attention_bias") ?? modern.attentionBias
+    modern.mlpBias = try values.flag("mlp_bias") ?? modern.mlpBias
+    modern.classifierBias = try values.flag("classifier_bias") ?? modern.classifierBias
+    modern.decoderBias = try values.flag("decoder_bias") ?? modern.decoderBias
+    let pooling = try values.text("classifier_pooling") ?? modern.classifierPooling.rawValue
     guard let known = ModernSettings.Pooling(rawValue: pooling) else {
-      throw wrong("classifier_pooling is '\(pooling)'; only 'cls' and 'mean' are supported")
+      throw values.wrong("classifier_pooling is '\(pooling)'; only 'cls' and 'mean' are supported")
     }
     modern.classifierPooling = known
     return modern
   }
 
   /// From transformers 5's list of layer types, or from the number that older releases have.
-  private static func globalAttentionEvery(
-    _ json: JSONValue, layers: Int, _ wrong: (String) -> StageError
-  ) throws -> Int {
-    guard let types = json["layer_types"]?.array else { return json["global_attn_every_n_layers"]?.integer ?? 3 }
+  private static func globalAttentionEvery(_ values: ConfigurationValues, layers: Int) throws -> Int {
+    guard let types = try values.list("layer_types") else {
+      return try values.integer("global_attn_every_n_layers") ?? 3
+    }
     let isGlobal = types.map { $0.string == layerTypes.global }
     // If no second layer is global, any number beyond the layers says so.
     let every = isGlobal.indices.dropFirst().first { isGlobal[$0] } ?? max(1, layers)
     let isRegular = isGlobal.indices.allSatisfy { isGlobal[$0] == ($0 % every == 0) }
     let areKnown = types.allSatisfy { [layerTypes.global, layerTypes.local].contains($0.string) }
     guard types.count == layers, isRegular, areKnown else {
-      throw wrong(
+      throw values.wrong(
         "layer_types is not a global layer, then a fixed number of local ones, and so on for \(layers) layers")
     }
     return every
   }
 
   /// The bases of global and local layers, under transformers 5's key or the older ones.
-  private static func rotaryBases(_ json: JSONValue, _ wrong: (String) -> StageError) throws -> (Double, Double) {
-    let usual = ModelShape(.modernBERT)
-    let global = json["global_rope_theta"]?.double ?? usual.rotaryBase
+  private static func rotaryBases(_ values: ConfigurationValues) throws -> (Double, Double) {
+    let usual = ModelShape(.modernBERT), localKey = "local_rope_theta"
+    let global = try values.number("global_rope_theta") ?? usual.rotaryBase
     // An explicit null is the global layers' base.
-    let local = json["local_rope_theta"].map { $0.double ?? global } ?? usual.modern.localRotaryBase
+    let missing = values.json[localKey] == nil ? usual.modern.localRotaryBase : global
+    let local = try values.number(localKey) ?? missing
+    let parameters = try values.object("rope_parameters")
     func base(_ kind: String, _ older: Double) throws -> Double {
-      let rotary = json["rope_parameters"]?[kind] ?? .null
-      if let type = rotary["rope_type"], type.string ?? "default" != "default" {
-        throw wrong("rope_type of \(kind) is \(type.text()); only 'default' can be computed")
+      let rotary = try parameters.object(kind)
+      if let type = try rotary.text("rope_type"), type != "default" {
+        throw values.wrong("rope_type of \(kind) is '\(type)'; only 'default' can be computed")
       }
-      return rotary["rope_theta"]?.double ?? older
+      return try rotary.number("rope_theta") ?? older
     }
     return (try base(layerTypes.global, global), try base(layerTypes.local, local))
   }

@@ -99,7 +99,7 @@ private func read(_ folder: String) throws -> StageHarness {
     arguments: [
       (["model_type": "electra"], "model_type is \"electra\""), (["hidden_act": "gelu_new"], "only 'gelu'"),
       (["position_embedding_type": "relative_key"], "only 'absolute'"),
-      (["vocab_size": "many"], "no integer 'vocab_size'"), (["is_decoder": true], "is_decoder is true"),
+      (["vocab_size": "many"], "vocab_size is \"many\", not an integer"), (["is_decoder": true], "is_decoder is true"),
       (["add_cross_attention": true], "add_cross_attention is true"),
       (["pruned_heads": ["0": .list([1])]], "pruned_heads"),
       (["quantization_config": ["bits": 4]], "quantization_config"), (["auto_map": ["AutoModel": "a.B"]], "auto_map"),

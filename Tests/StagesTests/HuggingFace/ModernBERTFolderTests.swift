@@ -134,10 +134,21 @@ struct ModernBERTFolderTests {
       ),
       (
         ["rope_parameters": ["full_attention": ["rope_type": "yarn", "rope_theta": .number(1e4)]]],
-        "rope_type of full_attention is \"yarn\""
+        "rope_type of full_attention is 'yarn'"
       ),
       (["rope_scaling": ["factor": 2]], "rope_scaling is"), (["local_attention": 0], "localAttention is 0"),
-      (["auto_map": ["AutoModel": "a.B"]], "auto_map"), (["hidden_size": "many"], "no integer 'hidden_size'"),
+      (["auto_map": ["AutoModel": "a.B"]], "auto_map"),
+      (["hidden_size": "many"], "hidden_size is \"many\", not an integer"),
+      (["hidden_size": .null], "no integer 'hidden_size'"), (["norm_bias": 1], "norm_bias is 1, not true or false"),
+      (["local_attention": .number(128.5)], "local_attention is 128.5, not an integer"),
+      (["classifier_pooling": 3], "classifier_pooling is 3, not a text"),
+      (["layer_types": "full_attention"], "layer_types is \"full_attention\", not a list"),
+      (["mlp_dropout": "0.1"], "mlp_dropout is \"0.1\", not a number"),
+      (["rope_parameters": .list([])], "rope_parameters is [], not an object"),
+      (
+        ["rope_parameters": ["sliding_attention": ["rope_theta": "1e4"]]],
+        "rope_parameters.sliding_attention.rope_theta is \"1e4\", not a number"
+      ),
     ] as [(JSONValue, String)])
   func whatCannotBeComputedIsRefused(_ change: JSONValue, _ message: String) throws {
     var members = HuggingFaceConfiguration.json(TinyModel.shape(.modernBERT)).members!
@@ -146,6 +157,33 @@ struct ModernBERTFolderTests {
       members.append(member)
     }
     #expect { try HuggingFaceConfiguration.shape(.object(members), path: "config.json") } throws: {
+      "\($0)".contains(message)
+    }
+  }
+
+  /// Programs that have one type for numbers write whole ones with a point.
+  @Test func wholeFloatsAreIntegers() throws {
+    let json = HuggingFaceConfiguration.json(TinyModel.shape(.modernBERT))
+    let floats = json.members!.map { member in
+      JSONMember(member.key, member.value.integer.map { .number(Double($0)) } ?? member.value)
+    }
+    #expect(
+      try HuggingFaceConfiguration.shape(.object(floats), path: "config.json")
+        == HuggingFaceConfiguration.shape(json, path: "config.json"))
+  }
+
+  /// The same reader reads BERT's configuration.
+  @Test(
+    arguments: [
+      (["tie_word_embeddings": "no"], "tie_word_embeddings is \"no\", not true or false"),
+      (["type_vocab_size": .number(1.5)], "type_vocab_size is 1.5, not an integer"),
+      (["hidden_act": 2], "hidden_act is 2, not a text"),
+      (["layer_norm_eps": true], "layer_norm_eps is true, not a number"),
+    ] as [(JSONValue, String)])
+  func valuesOfAnotherTypeAreRefused(_ change: JSONValue, _ message: String) {
+    var members = HuggingFaceConfiguration.json(TinyModel.shape(.bert)).members!
+    members.removeAll { member in change.members!.contains { $0.key == member.key } }
+    #expect { try HuggingFaceConfiguration.shape(.object(members + change.members!), path: "config.json") } throws: {
       "\($0)".contains(message)
     }
   }
