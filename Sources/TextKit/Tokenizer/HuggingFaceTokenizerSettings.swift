@@ -25,7 +25,11 @@ public struct HuggingFaceTokenizerSettings: Sendable {
       try only(json, "strip_accents", .null, .null)
       try only(json, "tokenize_chinese_chars", true, true)
       try only(json, "do_basic_tokenize", true, true)
-      words = json["do_lower_case"]?.bool ?? true ? .uncased : .cased
+      let lowercases = json["do_lower_case"] ?? .null
+      guard lowercases == .null || lowercases.bool != nil else {
+        throw TokenizerError("do_lower_case is \(lowercases.text()), neither true nor false")
+      }
+      words = lowercases.bool ?? true ? .uncased : .cased
       return
     }
     try only(json, "word_tokenizer_type", "basic", "mecab")

@@ -99,6 +99,7 @@ private final class EnglishTokenizer {
     #expect(try WordPieceTokenizer(vocabulary: english.tokenizer.tokens, settings).tokens == english.tokenizer.tokens)
     for (key, value) in [
       ("strip_accents", "true"), ("tokenize_chinese_chars", "false"), ("do_basic_tokenize", "false"),
+      ("do_lower_case", "0"),
     ] {
       let text = #"{"tokenizer_class": "BertTokenizerFast", "\#(key)": \#(value)}"#
       #expect(throws: TokenizerError.self) {
