@@ -18,8 +18,13 @@ struct MergeSource {
   /// The role of the files of a model among a task's inputs.
   static func role(_ place: Int) -> TaskInputs.Role { .init("model-\(TaskPlan.padded(place))") }
 
-  static func all(models: [WiredArtifact], kept: [WiredArtifact], last: Int) throws -> [MergeSource] {
-    let sources = try models.map(model) + kept.flatMap { try checkpoints($0, last: last) }
+  /// - Parameters:
+  ///   - last: the newest checkpoints that are taken of each training; 0: all.
+  ///   - weights: by name; a named checkpoint is taken.
+  static func all(
+    models: [WiredArtifact], kept: [WiredArtifact], last: Int, weights: [String: Double]
+  ) throws -> [MergeSource] {
+    let sources = try models.map(model) + kept.flatMap { try checkpoints($0, last: last, named: Set(weights.keys)) }
     // A short training may have kept a single checkpoint, which is then its own average.
     guard sources.count > 1 || models.isEmpty && sources.count == 1 else {
       throw StageError(
@@ -43,21 +48,43 @@ struct MergeSource {
       })
   }
 
-  private static func checkpoints(_ artifact: WiredArtifact, last: Int) throws -> [MergeSource] {
+  private static func checkpoints(
+    _ artifact: WiredArtifact, last: Int, named: Set<String>
+  ) throws -> [MergeSource] {
     guard let shape = artifact.files.first(where: { $0.name == ModelShape.fileName }) else {
       throw StageError(
         .input, "inputs.checkpoints", "'\(artifact.stage)' has no \(ModelShape.fileName)",
         hint: "Wire the 'checkpoints' of model.pretrain.")
     }
-    let weights = artifact.files.filter { ArchivePath.lastPart(of: $0.name) == weightsOfStep }
+    var weights = artifact.files.filter { ArchivePath.lastPart(of: $0.name) == weightsOfStep }
       .compactMap { file in CheckpointFolder.step(of: file.name).map { (step: $0, file: file) } }
       .sorted { $0.step < $1.step }
     let best = try CheckpointFolder.best(artifact.files)
-    return weights.suffix(last == 0 ? weights.count : last).map { step, file in
+    if last > 0 {
+      let steps = weights.map(\.step)
+      let isNamed = best.map { best in
+        ["\(best.step)", "best"].contains { named.contains("\(artifact.stage)@\($0)") }
+      }
+      let isBetween = best.map { !isInSeries($0.step, steps) } ?? false
+      let newest = Set(steps.filter { !isBetween || $0 != best?.step }.suffix(last))
+      weights = weights.filter { newest.contains($0.step) || isBetween && $0.step == best?.step && isNamed == true }
+    }
+    return weights.map { step, file in
       MergeSource(
         name: "\(artifact.stage)@\(step)", stage: artifact.stage,
         alias: step == best?.step ? "\(artifact.stage)@best" : nil, files: [shape, file])
     }
+  }
+
+  /// Whether the best checkpoint is the last one, or one of those at equal distances that `keepEverySteps` keeps, and not
+  /// between these: kept only since it is the best.
+  private static func isInSeries(_ best: Int, _ steps: [Int]) -> Bool {
+    let distance = steps.dropLast().filter { $0 != best }.reduce(0) { greatest, step in
+      var (a, b) = (greatest, step)
+      while b > 0 { (a, b) = (b, a % b) }
+      return a
+    }
+    return best == steps.last || (distance > 0 && best % distance == 0)
   }
 
   /// The share of each source in the average; they sum to 1.

@@ -12,14 +12,17 @@ public struct ModelMerge: SinglePhaseStage {
       "Weights of the average: a stage's name, or STAGE@STEP or STAGE@best for one of its kept checkpoints; others weigh 1. "
         + "They are divided by their sum. A negative weight moves away from that model.")
     public var weights: [String: Double] = [:]
-    @Option("Number of the newest checkpoints to take of each training in 'checkpoints'. 0: all.", in: 0...10_000)
+    @Option(
+      "Number of the newest checkpoints to take of each training in 'checkpoints'. One that is kept only since it is the best "
+        + "counts if 'weights' names it. 0: all.", in: 0...10_000)
     public var last = 0
 
     public init() {}
   }
 
   public static let name = "model.merge"
-  public static let revision = 1
+  // 2: a checkpoint that is kept only since it is the best is none of the last.
+  public static let revision = 2
   public static let summary = "Averages the weights of several models, or of a training's last checkpoints."
   static let models = Input<Checkpoint>(
     "models", "Models of one shape and tokenizer with a common ancestor: trained, or fine-tuned for one task.",
@@ -37,7 +40,8 @@ public struct ModelMerge: SinglePhaseStage {
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let sources = try MergeSource.all(
-      models: context.artifacts(Self.models), kept: context.artifacts(Self.kept), last: options.last)
+      models: context.artifacts(Self.models), kept: context.artifacts(Self.kept), last: options.last,
+      weights: options.weights)
     let shares = try MergeSource.shares(of: sources, weights: options.weights)
     let payload = zip(sources, shares).map { MergedModels.Planned(name: $0.name, share: $1) }
     var inputs: TaskInputs = [:]

@@ -28,15 +28,15 @@ private struct Soup {
   }
 
   /// The weights of the models as the kept checkpoints of a training, of the steps 5, 10, …
-  func kept(_ options: JSONValue = [:]) throws -> StageHarness {
+  func kept(_ options: JSONValue = [:], steps: [Int]? = nil, best step: Int = 15) throws -> StageHarness {
     var files = [try models[0].checkpoint[0]]
     for (number, model) in models.enumerated() {
       var weights = try model.checkpoint[1]
-      weights.name = "step-\(padded((number + 1) * 5, 8))/weights.safetensors"
+      weights.name = "step-\(padded(steps?[number] ?? (number + 1) * 5, 8))/weights.safetensors"
       files.append(weights)
     }
     let best = temporaryDirectory() + "/best.json"
-    try FileSystem.write(Array(#"{"step":15,"loss":2.5}"#.utf8), to: best)
+    try FileSystem.write(Array(#"{"step":\#(step),"loss":2.5}"#.utf8), to: best)
     files.append(ArtifactFile(path: best, name: "best.json", bytes: 22, digest: try Digester.digest(file: best)))
     let harness = try StageHarness(ModelMerge.self, options: options)
     harness.add(files: files, to: "checkpoints", from: "train")
@@ -86,6 +86,23 @@ private struct Soup {
     #expect(try soup.report(best).map { $0["share"]?.double } == [0.25, 0.5, 0.25])
     let unknown = #expect(throws: (any Error).self) { try soup.kept(["weights": ["train@bets": 2]]).run() }
     #expect("\(unknown!)".contains("'train@best'"), "\(unknown!)")
+  }
+
+  /// A checkpoint between those of keepEverySteps is kept since it is the best, and none of the last.
+  @Test func theBestCheckpointIsNoneOfTheLast() throws {
+    let soup = try Soup(4)
+    func names(_ options: JSONValue, _ steps: [Int], best: Int) throws -> [String] {
+      try soup.report(try soup.kept(options, steps: steps, best: best).run()).compactMap { $0["name"]?.string }
+    }
+    let between = [10, 20, 25, 30]
+    #expect(try names(["last": 2], between, best: 25) == ["train@20", "train@30"])
+    #expect(try names(["last": 0], between, best: 25).count == 4)
+    #expect(
+      try names(["last": 2, "weights": ["train@best": 3]], between, best: 25) == ["train@20", "train@25", "train@30"])
+    #expect(try names(["last": 1, "weights": ["train@25": 3]], between, best: 25) == ["train@25", "train@30"])
+    #expect(try names(["last": 2], between, best: 30) == ["train@25", "train@30"])
+    // The last step need not be one of keepEverySteps.
+    #expect(try names(["last": 3], [10, 20, 30, 33], best: 30) == ["train@20", "train@30", "train@33"])
   }
 
   @Test func aModelMovesAwayFromAnother() throws {
