@@ -44,6 +44,17 @@ import Testing
     }
   }
 
+  /// A dictionary decides the words: another one under its name would pass for the same.
+  @Test func stagesWithMeCabNameItsDictionary() throws {
+    let files = try SourceTree().swift.filter { $0.target == "Stages" }
+    let named = stages.filter { $0.options.contains { $0.name == "mecabDictionary" } }.map(\.name)
+    #expect(named.count > 12)
+    for name in named {
+      let file = try #require(files.first { $0.lines.contains { $0.contains(" static let name = \"\(name)\"") } })
+      #expect(file.lines.contains { $0.contains("var namedFiles:") }, "\(file.path)")
+    }
+  }
+
   /// Without them, hours of waiting would keep a processor's place.
   @Test func stagesThatAskServersHaveWaitingPhases() {
     #expect(stages.count { !$0.waitingPhases.isEmpty } > 8)

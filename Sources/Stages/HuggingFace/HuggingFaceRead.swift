@@ -36,6 +36,8 @@ public struct HuggingFaceRead: SinglePhaseStage {
 
   public init(options: Options) { self.options = options }
 
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.mecabDictionary) }
+
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let names =
       [
