@@ -40,6 +40,12 @@ extension HuggingFaceConfiguration {
     let names = json["architectures"]?.array?.compactMap(\.string) ?? []
     guard names.contains(where: { $0.hasSuffix("ForSequenceClassification") }) else { return nil }
     let values = ConfigurationValues(json, path: path)
+    let most = TunedTask.labelCounts.upperBound
+    guard outputs <= most else {
+      throw values.wrong(
+        "describes a head of \(outputs) labels; heads of at most \(most) labels can be used",
+        hint: "To read the model without its head, leave 'ForSequenceClassification' out of 'architectures'.")
+    }
     // Without a problem type, transformers takes one output for a number.
     let problem = try values.text("problem_type") ?? (outputs == 1 ? "regression" : "single_label_classification")
     // transformers does not write labels that have no names.

@@ -161,6 +161,15 @@ struct ModernBERTFolderTests {
     }
   }
 
+  /// A larger head could be read, but not used.
+  @Test func headsOfTooManyLabelsAreRefused() throws {
+    let json: JSONValue = ["architectures": .strings(["ModernBertForSequenceClassification"])]
+    #expect(try HuggingFaceConfiguration.task(json, outputs: 1000, path: "config.json")?.labels.count == 1000)
+    #expect { try HuggingFaceConfiguration.task(json, outputs: 1001, path: "config.json") } throws: {
+      "\($0)".contains("describes a head of 1001 labels; heads of at most 1000 labels")
+    }
+  }
+
   /// Programs that have one type for numbers write whole ones with a point.
   @Test func wholeFloatsAreIntegers() throws {
     let json = HuggingFaceConfiguration.json(TinyModel.shape(.modernBERT))
