@@ -94,6 +94,8 @@ public struct HuggingFaceRead: SinglePhaseStage {
   private static func pooler(_ folder: String, _ shape: ModelShape, _ workspace: Workspace) throws -> [TensorSource] {
     let name = "\(folder)/\(HuggingFaceConfiguration.weightsName)"
     guard let path = path(name, workspace) else {
+      let base = Self.path(HuggingFaceConfiguration.fileName, workspace).map { ArchivePath.prefix(of: $0) } ?? ""
+      if let pickled = SafetensorsModel.pickled(in: base + folder) { throw pickled }
       throw StageError(.input, name, "is missing", hint: "Fetch the complete model again.")
     }
     let file = try SafetensorsFile(path)

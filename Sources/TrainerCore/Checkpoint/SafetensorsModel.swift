@@ -21,10 +21,23 @@ public struct SafetensorsModel: Sendable {
     } else if FileSystem.exists(whole) {
       self.init(try SafetensorsFile(whole))
     } else {
+      if let pickled = Self.pickled(in: path) { throw pickled }
       throw ShardError(
         .notFound, path, "holds neither model.safetensors nor model.safetensors.index.json",
         hint: "Name a folder as `save_pretrained` of transformers writes it.")
     }
+  }
+
+  /// The error of a folder that has PyTorch's own files instead, as older models do; nil if it has none.
+  public static func pickled(in folder: String) -> ShardError? {
+    let names = ["pytorch_model.bin", "pytorch_model.bin.index.json"]
+    guard let name = names.first(where: { FileSystem.exists("\(folder)/\($0)") }) else { return nil }
+    return ShardError(
+      .unsupported, "\(folder)/\(name)",
+      "is PyTorch's own format, which may run code when it is loaded; it is not read",
+      hint: "Convert it in that folder: python3 -c \"import glob, torch, safetensors.torch as s; s.save_file({k: "
+        + "v.clone().contiguous() for f in sorted(glob.glob('pytorch_model*.bin')) for k, v in torch.load(f, "
+        + "map_location='cpu', weights_only=True).items()}, 'model.safetensors', metadata={'format': 'pt'})\"")
   }
 
   private init(_ file: SafetensorsFile) {

@@ -107,6 +107,11 @@ struct SentenceTransformersTests {
     let ours = try vectors(folder, tokenizer, settings, isQuery: true)
     let theirs = try theirs(saved, prompt: "query").vectors
     #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) < 1e-5 })
+    guard pooling == .pooler else { return }
+    // As older releases of the library saved it.
+    try FileSystem.rename("\(saved)/2_Dense/model.safetensors", to: "\(saved)/2_Dense/pytorch_model.bin")
+    let older = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
+    #expect { try older.run() } throws: { "\($0)".contains("/2_Dense/pytorch_model.bin: is PyTorch's own format") }
   }
 
   /// A ModernBERT has a head where BERT has its pooler: it is no pooler of vectors.

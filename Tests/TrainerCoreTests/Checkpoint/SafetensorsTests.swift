@@ -144,6 +144,17 @@ private func file(_ header: String, values: Int = 0) -> [UInt8] {
     #expect(throws: ShardError.self) { try open("part-2.safetensors") }
   }
 
+  /// Older models have PyTorch's files, whole or in parts.
+  @Test(arguments: ["pytorch_model.bin", "pytorch_model.bin.index.json"])
+  func aFolderOfPyTorchsFilesIsNamedAsThat(_ name: String) throws {
+    defer { try? FileSystem.removeTree(folder) }
+    let empty = #expect(throws: ShardError.self) { try SafetensorsModel(folder) }
+    #expect(empty?.message.contains("holds neither model.safetensors nor") == true)
+    try FileSystem.write([1], to: "\(folder)/\(name)")
+    let error = #expect(throws: ShardError.self) { try SafetensorsModel(folder) }
+    #expect(error?.subject == "\(folder)/\(name)" && error?.hint?.contains("s.save_file({k: v.clone()") == true)
+  }
+
   // MARK: The peer
 
   @Test(.needs(peer.isUsable, "needs Python with the peer")) func safetensorsReadsWhatIsWritten() throws {
