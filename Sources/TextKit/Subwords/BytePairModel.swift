@@ -54,8 +54,11 @@ final class BytePairModel: Sendable {
     self.symbols = ScalarIds(settings.readsBytes ? Self.merged(symbols, byteSymbols, ranks) : symbols)
     whole = settings.prefersWhole ? ByteTrie(tokens.map { ($0.token, Int32($0.id)) }) : nil
     let results = Set(merges.map(\.result))
+    // Unknown bytes side by side may be one token.
+    let joinsBytes = settings.joinsUnknown && byteSymbols[..<0xF5].contains(nil)
     joints = PieceJoints(
-      tokens.lazy.filter { results.contains($0.id) }.map(\.token), known: settings.readsBytes ? nil : self.symbols)
+      tokens.lazy.filter { results.contains($0.id) }.map(\.token),
+      known: settings.readsBytes && !joinsBytes ? nil : self.symbols)
   }
 
   /// Appends the tokens of a piece.
