@@ -28,10 +28,12 @@ public struct PipelineRun {
   public let store: RunStore
   public let settings: Settings
   /// Where tasks run; nil for threads of this process.
-  public var cluster: ClusterExecutor?
+  public var cluster: ClusterExecutor? {
+    didSet { planner.runsHere = { [cluster] node in !(cluster?.takes(node, phase: 0) ?? false) } }
+  }
   /// Outputs that are fetched instead of computed; nil for none.
   public var locked: LockedArtifacts?
-  private let planner: Planner
+  private var planner: Planner
 
   /// - Throws: `RunError` with the code `.selection` when the settings name a stage that the graph does not have.
   public init(graph: Graph, store: RunStore, settings: Settings) throws {

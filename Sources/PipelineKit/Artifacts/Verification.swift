@@ -4,7 +4,8 @@ import Synchronization
 /// Digests every file of finished tasks again and compares (`pipeline verify`).
 ///
 /// The task of a damaged file is marked as not done, on disk and in the database, so that the next run repeats only
-/// that task. Files with several names (hard links) are read once.
+/// that task. Files with several names (hard links) are read once: what was done in one pass lies beside the output of
+/// the stage before too, and must not be taken from there again.
 public struct Verification {
   public struct Finding: Sendable, Equatable {
     public enum Kind: String, Sendable { case missing, altered, extra }
@@ -37,6 +38,8 @@ public struct Verification {
     var path: String
     var file: PublishedFile
     var node: Int
+    /// The folder of the record that the file is part of; nil: it is the node's own.
+    var record: String?
   }
 
   private enum Answer: Sendable {
@@ -55,23 +58,50 @@ public struct Verification {
     let nodes = try VerifiedNode.all(store)
     var result = Result()
     result.nodes = nodes.count
-    let items = nodes.indices.flatMap { node in
-      nodes[node].files.map { Item(path: "\(nodes[node].folder)/\($0.port)/\($0.name)", file: $0, node: node) }
-    }
+    let items =
+      nodes.indices.flatMap { Self.items(of: nodes[$0], $0) } + nodes.indices.flatMap { Self.passed(in: nodes[$0], $0) }
     let problems = try check(items, progress, interruption, &result)
+    if !store.isReadOnly {
+      for record in Set(problems.keys.compactMap { items[$0].record }) { try PassRecord.withdraw(in: record) }
+    }
+    let told = Self.told(problems.keys.sorted(), items)
     for node in nodes.indices {
-      let mine = problems.filter { items[$0.key].node == node }.sorted { $0.key < $1.key }
-      for (item, problem) in mine {
+      for item in told where items[item].node == node {
+        let (kind, message) = problems[item]!
         result.findings.append(
-          Finding(kind: problem.kind, stage: nodes[node].stage, path: items[item].path, message: problem.message))
+          Finding(kind: kind, stage: nodes[node].stage, path: items[item].path, message: message))
       }
-      if !mine.isEmpty, !store.isReadOnly {
+      let own = problems.keys.filter { items[$0].node == node && items[$0].record == nil }.sorted()
+      if !own.isEmpty, !store.isReadOnly {
         result.reopened[nodes[node].stage, default: 0] += try reopen(
-          nodes[node], files: mine.map { items[$0.key].file }, messages: mine.map(\.value.message))
+          nodes[node], files: own.map { items[$0].file }, messages: own.map { problems[$0]!.message })
       }
       result.findings += try extras(nodes[node])
     }
     return result
+  }
+
+  private static func items(of node: VerifiedNode, _ number: Int) -> [Item] {
+    node.files.map { Item(path: "\(node.folder)/\($0.port)/\($0.name)", file: $0, node: number) }
+  }
+
+  /// What lies beside the node's files for the stages that worked in its tasks.
+  private static func passed(in node: VerifiedNode, _ number: Int) -> [Item] {
+    node.records.flatMap { folder, record in
+      record.manifest.files.map {
+        Item(path: "\(folder)/\($0.port)/\($0.name)", file: $0, node: number, record: folder)
+      }
+    }
+  }
+
+  /// The problems to tell of: those of a stage's own files, and of a record's that are no stage's own. A record without
+  /// its files is of no use and no damage.
+  private static func told(_ problems: [Int], _ items: [Item]) -> [Int] {
+    var seen: Set<UInt64> = []
+    return problems.filter { item in
+      guard let inode = FileSystem.status(items[item].path)?.inode else { return items[item].record == nil }
+      return seen.insert(inode).inserted || items[item].record == nil
+    }
   }
 
   private func check(
@@ -110,7 +140,7 @@ public struct Verification {
         open -= 1
         done += items[item].file.bytes
         for name in [item] + (followers[item] ?? []) {
-          result.files += 1
+          if items[name].record == nil { result.files += 1 }
           problems[name] = problem
         }
       }

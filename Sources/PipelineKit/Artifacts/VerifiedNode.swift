@@ -10,6 +10,9 @@ struct VerifiedNode {
   /// The manifests of its finished tasks, from the database and from disk.
   var tasks: [TaskManifest]
   var files: [PublishedFile]
+  /// What was done for other stages in its tasks. Their files lie in the folders of these stages too, once they have
+  /// taken them over.
+  var records: [(folder: String, record: PassRecord)] { PassRecord.all(beside: files, in: folder) }
 
   /// In database order, then in folder order.
   static func all(_ store: RunStore) throws -> [VerifiedNode] {

@@ -69,6 +69,7 @@ final class Executor {
   /// Runs the tasks that do not run on threads of this process.
   private let cluster: ClusterExecutor?
   private let locked: LockedArtifacts?
+  private let arrivals = Arrivals()
   private let removals: RemovalList
   /// Tells threads that fetch to come to an end.
   private let stopping = StopFlag()
@@ -151,7 +152,8 @@ final class Executor {
   private func prepare(_ node: Int, _ phase: Int, _ progress: Progress?) {
     let preparation = NodePreparation(
       store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests, progress: progress,
-      cluster: cluster, locked: locked, stopping: stopping, notice: { [outlet = pool.outlet] in outlet(.notice($0)) })
+      cluster: cluster, locked: locked, arrivals: arrivals, stopping: stopping,
+      notice: { [outlet = pool.outlet] in outlet(.notice($0)) })
     pool.submit {
       do { return try preparation.report() } catch {
         return .prepareFailed(node: node, message: "\(error)")

@@ -11,6 +11,8 @@ struct NodePreparation: Sendable {
   let progress: Executor.Progress?
   let cluster: ClusterExecutor?
   let locked: LockedArtifacts?
+  /// What was fetched, or could not be, when the stage before was prepared.
+  let arrivals: Arrivals
   let stopping: StopFlag
   let notice: @Sendable (String) -> Void
 
@@ -22,14 +24,21 @@ struct NodePreparation: Sendable {
     let identity = try identity(history)
     var verdict = try planner.verdict(on: node, identity, history: history)
     let sealed = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint)
-    if verdict == .fresh, let sealed, let need = try need(of: sealed, history) { verdict = .run([need]) }
+    if verdict == .fresh, let sealed, let need = try need(of: node, sealed, manifests, history) {
+      verdict = .run([need])
+    }
     if verdict == .fresh, let manifest = sealed {
       try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
       try store.recordUse(manifest, run: run)
+      if let bytes = arrivals.bytes(of: node) { return .fetched(node: node, manifest: manifest, bytes: bytes) }
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
     let isForced = planner.selection.forced[node] != nil
-    if !isForced, sealed == nil, let fetched = try fetched(identity, history) { return fetched }
+    if !isForced, sealed == nil, let (manifest, bytes) = try fetched(node, identity, manifests, history) {
+      try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
+      try store.recordUse(manifest, run: run)
+      return .fetched(node: node, manifest: manifest, bytes: bytes)
+    }
     let directory = store.artifacts.directory(stage: graphNode.name, fingerprint: identity.fingerprint)
     try cluster?.release(stage: graphNode.name, keeping: isForced ? nil : directory)
     if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
@@ -44,45 +53,59 @@ struct NodePreparation: Sendable {
   /// What it reads need not be on this machine if the lock knows what it was.
   private func identity(_ history: StoreHistory) throws -> NodeIdentity {
     do { return try planner.identity(of: node, sources: manifests, history: history) } catch {
-      guard LockedArtifacts.explains(error), let known = try lockedManifest()?.identity,
+      guard LockedArtifacts.explains(error), let known = try lockedManifest(graphNode.name)?.identity,
         try planner.identity(of: node, sources: manifests, history: history, files: known.files) == known
       else { throw error }
       return known
     }
   }
 
-  private func lockedManifest() throws -> NodeManifest? {
-    try locked?.manifest(of: graphNode.name, in: store.root + "/fetched")
+  private func lockedManifest(_ stage: String) throws -> NodeManifest? {
+    try locked?.manifest(of: stage, in: store.root + "/fetched")
   }
 
-  /// The output that the lock names, brought into the store; nil if it is to be computed.
-  private func fetched(_ identity: NodeIdentity, _ history: StoreHistory) throws -> Executor.Report? {
-    guard let locked, locked.names(graphNode.name, identity) else { return nil }
-    let manifest = try lockedManifest()
-    if let reason = graphNode.configured.limits.changes(since: manifest?.limits).first {
-      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(reason)")
+  /// The output of a node that the lock names, brought into the store; nil if it is to be computed.
+  private func fetched(
+    _ index: Int, _ identity: NodeIdentity, _ sources: [Int: NodeManifest], _ history: StoreHistory
+  ) throws -> (manifest: NodeManifest, bytes: Int64)? {
+    let name = planner.graph.nodes[index].name
+    guard let locked, locked.names(name, identity), !arrivals.isAbsent(index) else { return nil }
+    let manifest = try lockedManifest(name)
+    if let reason = planner.graph.nodes[index].configured.limits.changes(since: manifest?.limits).first {
+      notice("'\(name)' is computed, though the lock file names an output: \(reason)")
       return nil
     }
-    if let manifest, let need = try need(of: manifest, history) {
-      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(need)")
+    if let manifest, let need = try need(of: index, manifest, sources, history) {
+      notice("'\(name)' is computed, though the lock file names an output: \(need)")
       return nil
     }
     guard let manifest,
       let bytes = try locked.fetch(manifest, into: store.artifacts, isStopped: { stopping.isSet })
     else {
       if !stopping.isSet {
-        notice("'\(graphNode.name)' is computed: \(locked.remote.name) does not have what the lock file names")
+        notice("'\(name)' is computed: \(locked.remote.name) does not have what the lock file names")
       }
       return nil
     }
     let folder = store.artifacts.directory(of: manifest)
     if let reason = try store.removals().objection(to: manifest.files, in: folder) {
-      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(reason)")
+      notice("'\(name)' is computed, though the lock file names an output: \(reason)")
       return nil
     }
-    try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
-    try store.recordUse(manifest, run: run)
-    return .fetched(node: node, manifest: manifest, bytes: bytes)
+    return (manifest, bytes)
+  }
+
+  /// Fetches what a stage wrote that reads documents which were not kept: only then is it known that these are not needed.
+  private func arrives(
+    _ reader: Int, _ identity: NodeIdentity, _ sources: [Int: NodeManifest], _ history: StoreHistory
+  ) throws -> Bool {
+    guard let locked, locked.names(planner.graph.nodes[reader].name, identity) else { return false }
+    if arrivals.bytes(of: reader) != nil { return true }
+    let found = try fetched(reader, identity, sources, history)
+    // A later run decides on what one that was stopped did not fetch.
+    if stopping.isSet { return true }
+    arrivals.add(reader, bytes: found?.bytes)
+    return found != nil
   }
 
   private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {
@@ -100,32 +123,20 @@ struct NodePreparation: Sendable {
     let preparation = PhasePreparation(
       store: store, node: graphNode, nodeID: progress.nodeID, pipeline: planner.graph.document.name, run: run,
       fingerprint: progress.identity.fingerprint,
-      ignoresHistory: planner.selection.forced[node] != nil, passes: try passes())
+      ignoresHistory: planner.selection.forced[node] != nil,
+      passes: try planner.passes(
+        after: node, history: StoreHistory(store: store, pipeline: planner.graph.document.name)))
     let prepared = try preparation.prepare(phase: graphNode.description.phases[phase], context: context)
     return .prepared(node: node, phase: phase, progress, prepared)
   }
 
-  /// The stages that work in the tasks of this one. What was removed from the store is left out by stages of their own.
-  private func passes() throws -> PassPlan {
-    guard try store.removals().isEmpty else { return PassPlan() }
-    return PassPlanning(
-      graph: planner.graph, selection: planner.selection, digests: store.digests,
-      runsHere: { [cluster] node in !(cluster?.takes(node, phase: 0) ?? false) }
-    ).plan(after: node)
-  }
-
   /// Why a finished output has to be made once more: a stage needs documents that were not kept.
-  private func need(of manifest: NodeManifest, _ history: StoreHistory) throws -> String? {
-    let need = try planner.demand(for: node, manifest, sources: manifests, history: history, locked: locked)
-    guard need != nil else { return nil }
-    let plan = try passes()
-    let folder = store.artifacts.directory(of: manifest)
-    let isRecorded = manifest.files.allSatisfy { file in
-      !file.isPassed
-        || plan.readers[file.port]?.isRecorded(
-          in: PassRecord.folder(in: folder, port: file.port, name: file.name)) == true
+  private func need(
+    of index: Int, _ manifest: NodeManifest, _ sources: [Int: NodeManifest], _ history: StoreHistory
+  ) throws -> String? {
+    try planner.need(for: index, manifest, sources: sources, history: history) {
+      try arrives($0, $1, $2, history)
     }
-    return isRecorded ? nil : need
   }
 
   /// Only for several artifacts read together: repeated ids within one artifact are the responsibility of its stage.

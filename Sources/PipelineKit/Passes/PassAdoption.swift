@@ -10,7 +10,7 @@ extension PhasePreparation {
     let source = PassRecord.folder(of: file)
     let fingerprint = PassPlanning.fingerprint(node, phase, template)
     guard let record = PassRecord(in: source, reader: node.name, fingerprint: fingerprint),
-      record.manifest.phase == phase
+      record.manifest.phase == phase, record.isWhole(in: source)
     else { return nil }
     var manifest = record.manifest
     manifest.key = task.key

@@ -28,18 +28,56 @@ struct PassRecord: JSONRecord {
     try Self.syncFolders(below: folder)
   }
 
+  /// nil if there is none.
+  init?(in folder: String) {
+    guard let text = try? FileSystem.read("\(folder)/\(Self.name)"), let json = try? JSONValue.parse(text).value,
+      let record = try? json.decode(Self.self)
+    else { return nil }
+    self = record
+  }
+
   /// nil if there is none that can be used for a reader.
   init?(in folder: String, reader: String, fingerprint: Digest) {
-    guard let text = try? FileSystem.read("\(folder)/\(Self.name)"), let json = try? JSONValue.parse(text).value,
-      let record = try? json.decode(Self.self), record.reader == reader,
-      record.manifest.fingerprint == fingerprint
-    else { return nil }
+    guard let record = Self(in: folder), record.reader == reader, record.manifest.fingerprint == fingerprint else {
+      return nil
+    }
     self = record
   }
 
   init(reader: String, manifest: TaskManifest) {
     self.reader = reader
     self.manifest = manifest
+  }
+
+  /// Whether a file is there with its size: as cheap a check as `ArtifactStore.firstDamage`. What is altered in place,
+  /// `pipeline verify` finds.
+  static func isThere(_ file: PublishedFile, in folder: String) -> Bool {
+    FileSystem.status("\(folder)/\(file.port)/\(file.name)")?.bytes == file.bytes
+  }
+
+  /// Whether all its files are there, and those of what was handed on further.
+  func isWhole(in folder: String) -> Bool {
+    manifest.files.allSatisfy { file in
+      guard Self.isThere(file, in: folder) else { return false }
+      guard file.isPassed else { return true }
+      let below = Self.folder(in: folder, port: file.port, name: file.name)
+      return Self(in: below)?.isWhole(in: below) ?? false
+    }
+  }
+
+  /// The records beside files that were handed on, and those within them, each with its folder.
+  static func all(beside files: [PublishedFile], in folder: String) -> [(folder: String, record: PassRecord)] {
+    files.filter(\.isPassed).flatMap { file in
+      let own = Self.folder(in: folder, port: file.port, name: file.name)
+      guard let record = Self(in: own) else { return [(folder: String, record: PassRecord)]() }
+      return [(own, record)] + all(beside: record.manifest.files, in: own)
+    }
+  }
+
+  /// Takes back a record, so that what it is of is done again.
+  static func withdraw(in folder: String) throws(ShardError) {
+    try FileSystem.remove("\(folder)/\(name)")
+    try FileSystem.syncDirectory(folder)
   }
 
   /// Makes the names of new folders durable, the deepest first.
@@ -58,11 +96,7 @@ extension PassReader {
       node.configured.limits.changes(since: record.manifest.limits).isEmpty
     else { return false }
     return record.manifest.files.allSatisfy { file in
-      let path = "\(folder)/\(file.port)/\(file.name)"
-      // What verify removed would come back otherwise: it is the same file.
-      guard FileSystem.status(path)?.bytes == file.bytes, (try? Digester.digest(file: path)) == file.digest else {
-        return false
-      }
+      guard PassRecord.isThere(file, in: folder) else { return false }
       guard file.isPassed else { return true }
       let below = PassRecord.folder(in: folder, port: file.port, name: file.name)
       return next.readers[file.port]?.isRecorded(in: below) ?? false

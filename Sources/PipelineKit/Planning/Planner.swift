@@ -26,11 +26,18 @@ public protocol History {
   /// What was removed of the documents that a stage brings in.
   /// - Throws: an error if it cannot be read.
   func removed(stage: String) throws -> RemovalList.Part?
+  /// Whether anything was removed from the store.
+  /// - Throws: an error if it cannot be read.
+  func hasRemovals() throws -> Bool
+  /// The folder of a node's files; nil if there are none.
+  func folder(of manifest: NodeManifest) -> String?
 }
 
 extension History {
   public func salt() -> StoreSalt { StoreSalt() }
   public func removed(stage: String) -> RemovalList.Part? { nil }
+  public func hasRemovals() -> Bool { false }
+  public func folder(of manifest: NodeManifest) -> String? { nil }
   /// - Throws: what `digest` throws.
   public func digests(_ paths: [String]) throws -> [Digest] { try paths.map(digest) }
 }
@@ -39,6 +46,8 @@ extension History {
 public struct Planner: Sendable {
   public let graph: Graph
   public let selection: Selection
+  /// Whether the tasks of a node's first phase run on threads of this process.
+  var runsHere: @Sendable (Graph.Node) -> Bool = { _ in true }
 
   public init(graph: Graph, selection: Selection) {
     self.graph = graph
@@ -182,7 +191,9 @@ public struct Plan: Sendable {
         if verdict == .fresh {
           manifests[index] = try history.sealed(stage: name, fingerprint: identity.fingerprint)
           if let manifest = manifests[index],
-            let need = try planner.demand(for: index, manifest, sources: manifests, history: history, locked: locked)
+            let need = try planner.need(
+              for: index, manifest, sources: manifests, history: history,
+              arrives: { reader, identity, _ in locked?.names(planner.graph.nodes[reader].name, identity) ?? false })
           {
             verdict = .run([need])
             manifests[index] = nil

@@ -55,6 +55,10 @@ final class StoreHistory: History {
 
   func removed(stage: String) throws -> RemovalList.Part? { try store.removals().part(of: stage) }
 
+  func hasRemovals() throws -> Bool { try !store.removals().isEmpty }
+
+  func folder(of manifest: NodeManifest) -> String? { store.artifacts.directory(of: manifest) }
+
   func digest(_ path: String) throws -> Digest { try store.digest(path) }
 
   func digests(_ paths: [String]) throws -> [Digest] { try store.digests(paths) }

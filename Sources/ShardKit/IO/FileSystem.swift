@@ -92,11 +92,14 @@ public enum FileSystem {
   private static let mostFolders = 1_000_000
   private static let mostNested = 256
 
-  /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are skipped.
+  /// Files below a directory, as paths relative to it, sorted by bytes.
   ///
   /// Links to folders are followed, but not into a folder that contains the link.
+  /// - Parameter hidden: false skips names that start with a dot.
   /// - Throws: `ShardError` (`.tooLarge`) beyond a million folders or 256 levels; what `list(_:hidden:others:)` throws.
-  public static func walk(_ root: String, others: OtherNames = .refused) throws(ShardError) -> [String] {
+  public static func walk(
+    _ root: String, hidden: Bool = false, others: OtherNames = .refused
+  ) throws(ShardError) -> [String] {
     var out: [String] = []
     var pending = [(folder: "", inside: [realPath(root)])]
     var folders = 0
@@ -107,7 +110,7 @@ public enum FileSystem {
           .tooLarge, root, "it contains more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
           hint: "Check its folders for links that point to one another.")
       }
-      for (name, isFile) in try entries(folder.isEmpty ? root : root + "/" + folder, hidden: false, others: others) {
+      for (name, isFile) in try entries(folder.isEmpty ? root : root + "/" + folder, hidden: hidden, others: others) {
         let relative = folder.isEmpty ? name : folder + "/" + name
         guard !isFile, isDirectory(root + "/" + relative) else {
           out.append(relative)
