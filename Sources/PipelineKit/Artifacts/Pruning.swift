@@ -81,7 +81,8 @@ public struct Pruning {
     return try folders.map { folder in
       guard FileSystem.isDirectory(folder) else { return 0 }
       var sum: Int64 = 0
-      for name in try FileSystem.walk(folder) {
+      // What was done for other stages in the node's tasks lies in a hidden folder.
+      for name in try FileSystem.walk(folder, hidden: true) {
         guard let status = FileSystem.status("\(folder)/\(name)") else { continue }
         names[status.inode, default: 0] += 1
         if names[status.inode] == status.links { sum += status.bytes }

@@ -188,8 +188,10 @@ private struct StoreMap {
   }
 
   private static func bytes(_ folder: String) throws -> Int64 {
-    try FileSystem.walk(folder, others: .passedOver).reduce(0) {
-      $0 + (FileSystem.status("\(folder)/\($1)")?.bytes ?? 0)
+    var seen: Set<UInt64> = []
+    return try FileSystem.walk(folder, hidden: true, others: .passedOver).reduce(0) { sum, name in
+      guard let status = FileSystem.status("\(folder)/\(name)"), seen.insert(status.inode).inserted else { return sum }
+      return sum + status.bytes
     }
   }
 }

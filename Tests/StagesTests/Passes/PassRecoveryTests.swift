@@ -5,7 +5,7 @@ import Stages
 import TestKit
 import Testing
 
-/// What lies beside the outputs of a pass: what a run and `verify` make of it, and what happens where it is lost.
+/// What lies beside the outputs of a pass: what a run, `verify` and `prune` make of it, and what happens where it is lost.
 @Suite struct PassRecoveryTests {
   private let pipeline = PassPipeline()
 
@@ -119,6 +119,29 @@ import Testing
       try pipeline.expectEqual(end, "a")
       #expect(try pipeline.run(end).isEmpty)
     }
+  }
+
+  /// The bytes that `prune` names are those that the disk gets back: files have names beside other outputs too.
+  @Test func pruneSaysWhatItFrees() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    _ = try pipeline.run("a")
+    let clean = ", \"options\": { \"minimumBytes\": 30 }"
+    _ = try pipeline.run("a", clean: clean)
+    func size() throws -> Int64 {
+      var sizes: [UInt64: Int64] = [:]
+      let folder = pipeline.folder + "/a/artifacts"
+      for name in try FileSystem.walk(folder, hidden: true) {
+        let status = try #require(FileSystem.status("\(folder)/\(name)"))
+        sizes[status.inode] = status.bytes
+      }
+      return sizes.values.reduce(0, +)
+    }
+    let before = try size()
+    let pruning = try Pruning(graph: pipeline.graph(clean: clean), store: pipeline.open("a"))
+    #expect(Set(pruning.candidates.map(\.stage)).isSuperset(of: ["clean", "language", "quality"]))
+    try pruning.run()
+    #expect(try before - size() == pruning.bytes)
   }
 }
 
