@@ -67,8 +67,7 @@ struct LineageCommand: ParsableCommand {
     for output in made.outputs {
       let documents = output.documents > 0 ? ", \(Quantities.plural(output.documents, "document"))" : ""
       lines.append(
-        "  wrote    \(output.port)  \(output.digest.short)  \(Quantities.plural(output.files, "file")), "
-          + Quantities.bytes(output.bytes) + documents)
+        "  wrote    \(output.port)  \(output.digest.short)  \(size(output))" + documents)
     }
     lines += ledger(made.ledger)
     var time =
@@ -87,6 +86,12 @@ struct LineageCommand: ParsableCommand {
       )
     }
     return lines
+  }
+
+  /// What an output takes on disk.
+  static func size(_ output: StageLineage.Output) -> String {
+    if output.isPassed { return "handed on in memory" }
+    return "\(Quantities.plural(output.files, "file")), \(Quantities.bytes(output.bytes))"
   }
 
   /// What a phase asked for and used on a cluster.

@@ -91,8 +91,8 @@ struct LineagePage {
       rows.append(
         (
           "wrote",
-          "\(output.port) (\(output.kind.rawValue)): \(Quantities.plural(output.files, "file")), "
-            + "\(Quantities.bytes(output.bytes)), \(Quantities.plural(output.documents, "document"))  \(output.digest.short)"
+          "\(output.port) (\(output.kind.rawValue)): \(LineageCommand.size(output)), "
+            + "\(Quantities.plural(output.documents, "document"))  \(output.digest.short)"
         ))
     }
     for (reason, count) in made.ledger.dropped.sorted(by: { $0.key < $1.key }) {

@@ -257,8 +257,8 @@ final class Executor {
       .phaseBegan(
         stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
         kept: prepared.kept.count - prepared.passed.count))
-    for task in prepared.passed.sorted() {
-      listen(.taskFinished(stage: graphNode.name, prepared.kept[task]!, milliseconds: 0))
+    for (task, milliseconds) in prepared.passed.sorted(by: { $0.key < $1.key }) {
+      listen(.taskFinished(stage: graphNode.name, prepared.kept[task]!, milliseconds: milliseconds))
     }
     let complete = schedule.prepared(
       node, phase: number, memory: prepared.tasks.map(\.memoryBytes), bytes: prepared.tasks.map(\.contentBytes),

@@ -6,8 +6,8 @@ struct PreparedPhase: Sendable {
   var fingerprints: [Digest]
   /// Manifests of tasks that need not run, by index.
   var kept: [Int: TaskManifest]
-  /// Those of `kept` that were done in the pass of the stage before.
-  var passed: Set<Int> = []
+  /// Those of `kept` that were done in the pass of the stage before, with the milliseconds that they took.
+  var passed: [Int: Int] = [:]
   /// The stages that work in its tasks.
   var passes = PassPlan()
 }
@@ -53,9 +53,9 @@ struct PhasePreparation {
       if !ignoresHistory {
         decision = try decide(task, phase, fingerprints[i], identity, history)
       } else if let passed = try takePassed(task, phase, fingerprints[i]) {
-        decision = Decision(verdict: .passed, manifest: passed)
+        decision = Decision(verdict: .passed, manifest: passed.manifest, milliseconds: passed.milliseconds ?? 0)
       }
-      if decision.verdict == .passed { prepared.passed.insert(i) }
+      if decision.verdict == .passed { prepared.passed[i] = decision.milliseconds }
       prepared.kept[i] = decision.manifest
       if decision.manifest == nil, let problem = notKept(task) { throw problem }
       if decision.manifest == nil { try findState(task, fingerprints[i]) }

@@ -28,6 +28,7 @@ public final class TaskControl: Sendable {
   private let reported = Mutex<TaskStatus?>(nil)
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
+  private let passed = Atomic<Int>(0)
   private let timeoutSeconds: Double?
   /// Monotonic deadline in nanoseconds; `Int.max`: none, or the task has not started.
   private let until = Atomic<Int>(.max)
@@ -43,6 +44,12 @@ public final class TaskControl: Sendable {
     guard let timeoutSeconds else { return }
     until.store(
       monotonicNanoseconds() + Int(max(0, min(timeoutSeconds, Self.longest)) * 1e9), ordering: .relaxed)
+  }
+
+  /// What other stages took of the task's time; see `Workspace.passNanoseconds`.
+  var passNanoseconds: Int {
+    get { passed.load(ordering: .relaxed) }
+    set { passed.store(newValue, ordering: .relaxed) }
   }
 
   public func cancel() { cancelled.store(true, ordering: .relaxed) }

@@ -26,6 +26,7 @@ struct TaskAttempt: Sendable {
 
 /// How an attempt ended.
 enum TaskOutcome: Sendable {
+  /// The time is without that of other stages that worked in the same pass.
   case finished(TaskManifest, milliseconds: Int, TaskUsage?)
   case failed(message: String, mayRetry: Bool)
   /// It did not run, or stopped, because the run is coming to its end.
@@ -51,7 +52,8 @@ final class ThreadExecutor: TaskExecutor {
     let began = monotonicNanoseconds()
     do {
       let manifest = try run.run(stage)
-      return .finished(manifest, milliseconds: (monotonicNanoseconds() - began) / 1_000_000, nil)
+      let own = monotonicNanoseconds() - began - run.control.passNanoseconds
+      return .finished(manifest, milliseconds: (own + 999_999) / 1_000_000, nil)
     } catch let error as StageError where error.code == .cancelled && run.control.shouldStop {
       return .stopped
     } catch {

@@ -6,6 +6,8 @@ extension PhasePreparation {
   struct Decision {
     var verdict: TaskVerdict
     var manifest: TaskManifest?
+    /// What it took in the pass of another stage.
+    var milliseconds = 0
   }
 
   func decide(
@@ -21,7 +23,9 @@ extension PhasePreparation {
     if let (older, manifest) = try reuse(phase, wanted) {
       return Decision(verdict: .takenOver(from: older), manifest: manifest)
     }
-    if let passed = try takePassed(task, phase, wanted) { return Decision(verdict: .passed, manifest: passed) }
+    if let passed = try takePassed(task, phase, wanted) {
+      return Decision(verdict: .passed, manifest: passed.manifest, milliseconds: passed.milliseconds ?? 0)
+    }
     let reasons = try reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])
     if let recorded, recorded.fingerprint == wanted { try store.artifacts.withdraw(recorded, in: folder) }
     return Decision(verdict: .run(reasons))

@@ -71,6 +71,7 @@ public struct TaskRun: Sendable {
       try control.check()
       var manifest = try workspace.finish(fingerprint: fingerprint)
       manifest.limits = limits.deciding(manifest)
+      control.passNanoseconds = workspace.passNanoseconds
       return manifest
     }
     guard manifest.ledger.imbalance == 0 else { throw StageError.imbalance(manifest) }

@@ -31,6 +31,8 @@ public struct StageLineage: Sendable {
     public var documents: Int
     public var textBytes: Int64
     public var digest: Digest
+    /// Whether its documents went to the next stage in memory, so that the files only stand for them.
+    public var isPassed: Bool
   }
 
   /// Everything known about a stage with output.
@@ -45,7 +47,7 @@ public struct StageLineage: Sendable {
     public var warnings: [String: TaskManifest.Warning]
     public var metrics: [String: Double]
     public var tasks: Int
-    /// Tasks reused from an older output.
+    /// Tasks reused from an older output. Those that were done in the pass of another stage have their own time.
     public var reusedTasks: Int
     /// Total time of the tasks that ran.
     public var milliseconds: Int
@@ -115,8 +117,9 @@ extension StageLineage.Made {
       let files = manifest.files(of: port.name)
       return StageLineage.Output(
         port: port.name, kind: port.kind, directory: "\(folder)/\(port.name)", files: files.count,
-        bytes: files.reduce(0) { $0 + $1.bytes }, documents: files.reduce(0) { $0 + $1.documents },
-        textBytes: files.reduce(0) { $0 + $1.textBytes }, digest: manifest.digest(of: port.name))
+        bytes: manifest.size(of: port.name).stored, documents: files.reduce(0) { $0 + $1.documents },
+        textBytes: files.reduce(0) { $0 + $1.textBytes }, digest: manifest.digest(of: port.name),
+        isPassed: manifest.hasPassed(port.name))
     }
   }
 }
@@ -157,7 +160,7 @@ extension StageLineage.Made {
           [
             "port": .string($0.port), "kind": .string($0.kind.rawValue), "directory": .string($0.directory),
             "files": .integer($0.files), "bytes": .integer(Int($0.bytes)), "documents": .integer($0.documents),
-            "textBytes": .integer(Int($0.textBytes)), "digest": .string($0.digest.hex),
+            "textBytes": .integer(Int($0.textBytes)), "digest": .string($0.digest.hex), "passed": .bool($0.isPassed),
           ]
         }), "ledger": ledger.json,
       "warnings": .object(

@@ -113,7 +113,7 @@ public struct OpenLineage: Sendable {
       let files = manifest.files(of: port.name)
       let statistics: JSONValue = [
         "rowCount": .integer(files.reduce(0) { $0 + $1.documents }),
-        "size": .integer(Int(files.reduce(0) { $0 + $1.bytes })), "fileCount": .integer(files.count),
+        "size": .integer(Int(manifest.size(of: port.name).stored)), "fileCount": .integer(files.count),
       ]
       return dataset(
         Self.namespace, "\(pipeline).\(node.name).\(port.name)", manifest.digest(of: port.name),

@@ -3,7 +3,9 @@ import ShardKit
 /// Takes over tasks that were done in the pass of the stage before.
 extension PhasePreparation {
   /// The result of a task whose documents were handed on in memory; nil if it has to run.
-  func takePassed(_ task: TaskPlan, _ phase: String, _ wanted: Digest) throws -> TaskManifest? {
+  func takePassed(
+    _ task: TaskPlan, _ phase: String, _ wanted: Digest
+  ) throws -> (manifest: TaskManifest, milliseconds: Int?)? {
     guard let file = task.inputs[.main].first, file.isPassed,
       let template = PassPlanning.template(of: task, file: file)
     else { return nil }
@@ -29,8 +31,10 @@ extension PhasePreparation {
     let publication = TaskPublication(folder: folder)
     try publication.sync(manifest.files)
     try publication.declare(manifest)
-    try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 1, milliseconds: 0, reused: true)
-    return manifest
+    try store.commitTask(
+      node: nodeID, run: run, manifest: manifest, attempts: 1, milliseconds: record.milliseconds ?? 0,
+      reused: record.milliseconds == nil)
+    return (manifest, record.milliseconds)
   }
 
   private static func keyed(_ name: String, _ key: String) -> String {

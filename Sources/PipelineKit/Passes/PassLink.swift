@@ -7,6 +7,8 @@ final class PassLink {
     let workspace: Workspace
     let pass: DocumentPass
     let staging: String
+    /// What its work has taken, with that of the stages after it.
+    var nanoseconds = 0
   }
 
   private let reader: PassReader
@@ -25,7 +27,22 @@ final class PassLink {
 
   /// Begins the reader's task on a file.
   func begin(file name: String) throws {
+    let began = monotonicNanoseconds()
     do { open = try beginning(file: name) } catch { throw named(error) }
+    take(monotonicNanoseconds() - began)
+  }
+
+  /// Does some of the work of the stages after this one, and takes the time.
+  private func timed(_ work: (Open) throws -> Void) throws {
+    guard let open else { fatalError("a document is handed on before its file has begun") }
+    let began = monotonicNanoseconds()
+    do { try work(open) } catch { throw named(error) }
+    take(monotonicNanoseconds() - began)
+  }
+
+  private func take(_ nanoseconds: Int) {
+    open?.nanoseconds += nanoseconds
+    workspace.passNanoseconds += nanoseconds
   }
 
   private func beginning(file name: String) throws -> Open {
@@ -50,23 +67,29 @@ final class PassLink {
 
   /// Hands on what was read back.
   func pass() throws {
-    guard let open else { fatalError("a document is handed on before its file has begun") }
-    open.workspace.ledger.input.add(bytes: document.text.count)
-    do { try open.pass.take(&document) } catch { throw named(error) }
+    try timed { open in
+      open.workspace.ledger.input.add(bytes: document.text.count)
+      try open.pass.take(&document)
+    }
   }
 
   /// Ends the task on the file and records it beside what the workspace stages.
   func end() throws {
-    guard let open else { return }
-    self.open = nil
-    do {
+    guard open != nil else { return }
+    var done: TaskManifest?
+    try timed { open in
       try open.pass.end()
       var manifest = try open.workspace.finish(fingerprint: reader.fingerprint)
       manifest.limits = reader.node.configured.limits.deciding(manifest)
       guard manifest.ledger.imbalance == 0 else { throw StageError.imbalance(manifest) }
       try open.workspace.removeTemporaryDirectory()
-      try PassRecord(reader: reader.node.name, manifest: manifest).write(to: open.staging)
-    } catch { throw named(error) }
+      done = manifest
+    }
+    guard let open, let done else { return }
+    self.open = nil
+    let own = open.nanoseconds - open.workspace.passNanoseconds
+    let record = PassRecord(reader: reader.node.name, manifest: done, milliseconds: (own + 999_999) / 1_000_000)
+    do { try record.write(to: open.staging) } catch { throw named(error) }
   }
 
   /// What failed did so in the reader's stage, not in the one whose task runs.

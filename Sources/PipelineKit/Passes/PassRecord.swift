@@ -10,6 +10,8 @@ struct PassRecord: JSONRecord {
   var reader: String
   /// Its fingerprint is that of the task's template.
   var manifest: TaskManifest
+  /// What the reader's own work took; nil if that was not measured.
+  var milliseconds: Int?
 
   private static let name = "record.json"
 
@@ -44,9 +46,10 @@ struct PassRecord: JSONRecord {
     self = record
   }
 
-  init(reader: String, manifest: TaskManifest) {
+  init(reader: String, manifest: TaskManifest, milliseconds: Int?) {
     self.reader = reader
     self.manifest = manifest
+    self.milliseconds = milliseconds
   }
 
   /// Whether a file is there with its size: as cheap a check as `ArtifactStore.firstDamage`. What is altered in place,

@@ -37,7 +37,10 @@ public struct StatedRate: Equatable, Sendable {
   /// Bytes on disk per content byte written.
   public var storedRatio: Double
 
-  public init(bytesPerSecond: Double, contentRatio: Double = 1, storedRatio: Double = 0.4) {
+  /// Of documents.
+  public static let usualStoredRatio = 0.4
+
+  public init(bytesPerSecond: Double, contentRatio: Double = 1, storedRatio: Double = usualStoredRatio) {
     self.bytesPerSecond = bytesPerSecond
     self.contentRatio = contentRatio
     self.storedRatio = storedRatio
@@ -63,9 +66,17 @@ public struct DataEstimation {
   public func estimates(_ plan: Plan) throws -> [DataEstimate] {
     var estimates = [DataEstimate?](repeating: nil, count: graph.nodes.count)
     let verdicts = Dictionary(uniqueKeysWithValues: plan.verdicts.map { ($0.node, $0.verdict) })
+    let planner = Planner(graph: graph, selection: try Selection(graph: graph))
+    let history = StoreHistory(store: store, pipeline: graph.document.name)
     for index in graph.order {
-      estimates[index] =
-        if let finished = try finished(index, verdicts[index]) { finished } else { try estimate(index, estimates) }
+      if let finished = try finished(index, verdicts[index]) {
+        estimates[index] = finished
+        continue
+      }
+      var own = try estimate(index, estimates)
+      // What goes to the next stage in memory takes no space.
+      for port in try planner.passes(after: index, history: history).readers.keys { own.outputs?[port]?.stored = 0 }
+      estimates[index] = own
     }
     return estimates.map { $0! }
   }

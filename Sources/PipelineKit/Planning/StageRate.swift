@@ -38,12 +38,24 @@ public struct StageRate: Equatable, Sendable {
 
 extension PublishedFile {
   /// See `ArtifactFile.contentBytes`.
-  var size: StageRate.Size { .init(content: textBytes > 0 ? textBytes : bytes, stored: bytes) }
+  var size: StageRate.Size {
+    // Its documents are not on disk.
+    if isPassed { return .init(content: textBytes, stored: 0) }
+    return .init(content: textBytes > 0 ? textBytes : bytes, stored: bytes)
+  }
 }
 
 extension NodeManifest {
   /// The size of what can be read of a port.
   func size(of port: String) -> StageRate.Size { files(of: port).reduce(into: .init()) { $0 += $1.size } }
+
+  /// The size that it would have if no documents had been handed on in memory.
+  fileprivate func writtenSize(of port: String) -> StageRate.Size {
+    let all = size(of: port)
+    let files = files(of: port)
+    guard files.contains(where: \.isPassed) else { return all }
+    return .init(content: all.content, stored: Int64(boundedCount(Double(all.content) * StatedRate.usualStoredRatio)))
+  }
 }
 
 extension RunStore {
@@ -59,7 +71,9 @@ extension RunStore {
       rate.outputsCounted += 1
       rate.milliseconds += times.milliseconds
       rate.inputBytes += try inputBytes(of: node, manifest)
-      for port in Set(manifest.files.map(\.port)) { rate.outputs[port, default: .init()] += manifest.size(of: port) }
+      for port in Set(manifest.files.map(\.port)) {
+        rate.outputs[port, default: .init()] += manifest.writtenSize(of: port)
+      }
     }
     return rate.outputsCounted > 0 ? rate : nil
   }

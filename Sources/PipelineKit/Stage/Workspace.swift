@@ -35,6 +35,8 @@ public final class Workspace {
   private let scratch: String
   private let state: [StateLifetime: String]
   public internal(set) var ledger = Ledger()
+  /// What stages took that worked on what the task handed on.
+  var passNanoseconds = 0
   private(set) var files: [PublishedFile] = []
   private var warnings: [String: TaskManifest.Warning] = [:]
   private var metrics: [String: Double] = [:]

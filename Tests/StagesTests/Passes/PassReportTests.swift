@@ -1,0 +1,60 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+/// What is told of a pass: times and sizes per stage.
+@Suite struct PassReportTests {
+  private let pipeline = PassPipeline()
+  private let kinds = ["documents.read", "text.clean", "filter.language", "filter.quality"]
+
+  /// Each stage of a pass has the time of its own work, and what it handed on takes no space.
+  @Test func eachStageHasItsOwnTimeAndSpace() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    _ = try pipeline.run("a")
+    _ = try pipeline.run("alone", passes: false)
+    let (store, alone) = (try pipeline.open("a"), try pipeline.open("alone"))
+    for kind in kinds {
+      let rate = try #require(try store.rate(ofKind: kind), "\(kind)")
+      let other = try #require(try alone.rate(ofKind: kind), "\(kind)")
+      #expect(rate.milliseconds > 0, "\(kind)")
+      // Of files, sizes on disk count only where they are remembered.
+      if kind != "documents.read" { #expect(rate.inputBytes == other.inputBytes, "\(kind)") }
+      let (size, written) = (try #require(rate.outputs["documents"]), try #require(other.outputs["documents"]))
+      #expect(size.content == written.content, "\(kind)")
+      // Of what was not written, the usual ratio.
+      if kind != "filter.quality" { #expect(size.stored == Int64(0.4 * Double(size.content)), "\(kind)") }
+    }
+    let report = try LineageReport(graph: pipeline.graph(), store: store)
+    for stage in report.stages {
+      let made = try #require(stage.made)
+      #expect(made.reusedTasks == 0 && made.milliseconds > 0, "\(stage.name)")
+      let output = try #require(made.outputs.first { $0.port == "documents" })
+      #expect(output.isPassed == ["read", "clean", "language"].contains(stage.name), "\(stage.name)")
+      #expect((output.bytes == 0) == output.isPassed && output.documents > 0, "\(stage.name)")
+    }
+  }
+
+  @Test func whatIsHandedOnIsEstimatedToTakeNoSpace() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    func stored(_ passes: Bool) throws -> [Bool] {
+      let (graph, store) = (try pipeline.graph(passes: passes), try pipeline.open("a"))
+      let plan = try PipelineRun(graph: graph, store: store, settings: .init()).plan()
+      let estimates = try DataEstimation(graph: graph, store: store) { _ in
+        StatedRate(bytesPerSecond: 1e6)
+      }.estimates(plan)
+      return estimates.prefix(4).map { $0.outputs?["documents"]?.stored ?? 0 > 0 }
+    }
+    #expect(try stored(true) == [false, false, false, true])
+    #expect(try stored(false) == [true, true, true, true])
+    _ = try pipeline.run("a")
+    #expect(try stored(true) == [false, false, false, true])
+    // More texts: everything runs again, at the rates of the pass.
+    try pipeline.write(files: 9)
+    #expect(try stored(true) == [false, false, false, true])
+    #expect(try stored(false) == [true, true, true, true])
+  }
+}
