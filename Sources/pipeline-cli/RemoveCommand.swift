@@ -87,7 +87,9 @@ struct RemoveCommand: ParsableCommand {
     let store = try options.openStore(graph, creating: !dryRun, leavingOpen: false)
     let removal = Removal(graph: graph, store: store)
     if check { return try finish(RemoveOutcome(), removal) }
-    let wanted = try selection.ids(words, graph, store)
+    let wanted = try selection.ids(words, graph, store, jobs: jobs ?? availableProcessors()) {
+      if !json { Console.standardError(visible($0) + "\n") }
+    }
     let targets = try RemovalTargets(ids: wanted, withRelatives: copies, graph: graph, store: store)
     let recorded = try removal.recorded(targets.ids)
     try checkMissing(targets, recorded, removal, strict: words)
@@ -251,7 +253,10 @@ struct RemovalArguments: ParsableArguments {
   }
 
   /// The ids that were named, listed or selected.
-  func ids(_ words: [String], _ graph: Graph, _ store: RunStore) throws -> [String] {
+  /// - Parameter notice: is told what takes a while.
+  func ids(
+    _ words: [String], _ graph: Graph, _ store: RunStore, jobs: Int, notice: (String) -> Void
+  ) throws -> [String] {
     var out = words
     if let list {
       let lines = LineReader(try openSource(list))
@@ -261,7 +266,9 @@ struct RemovalArguments: ParsableArguments {
       }
     }
     let conditions = try conditions()
-    if !conditions.isEmpty { out += try selection(conditions).ids(graph: graph, store: store) }
+    if !conditions.isEmpty {
+      out += try selection(conditions).ids(graph: graph, store: store, jobs: jobs, notice: notice)
+    }
     return out
   }
 }

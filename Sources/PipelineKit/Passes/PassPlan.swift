@@ -4,6 +4,8 @@ import ShardKit
 struct PassPlan: Sendable {
   /// By the port that hands its documents on.
   var readers: [String: PassReader] = [:]
+  /// Who hears of the documents of a port, which are then not written: for a task that is only to tell of them.
+  var hearers: [String: @Sendable (Document) -> Void] = [:]
 
   /// All stages that take part, in the order of the documents' way.
   var all: [PassReader] {

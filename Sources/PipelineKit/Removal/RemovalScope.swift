@@ -27,6 +27,7 @@ public struct RemovalScope: Sendable {
   public init(_ targets: RemovalTargets, graph: Graph, store: RunStore) throws {
     var touched: Set<ExactText> = []
     var manifests: [Int: NodeManifest] = [:]
+    var walks: [(index: Int, walk: StageWalk)] = []
     for index in graph.order {
       let node = graph.nodes[index]
       guard let row = try store.newestSealed(stage: node.name, pipeline: graph.document.name),
@@ -47,8 +48,14 @@ public struct RemovalScope: Sendable {
       touched = walk.touched
       externalFiles += walk.externalFiles
       downloads += walk.downloads
-      stages.append(walk.result)
+      walks.append((index, walk))
     }
+    // What such a stage reads must be there: nothing is handed on once something was removed.
+    for place in walks.indices.reversed() where walks[place].walk.runsAgain {
+      let sources = graph.sources(of: walks[place].index)
+      for source in walks.indices where sources.contains(walks[source].index) { walks[source].walk.addPassed() }
+    }
+    stages = walks.map(\.walk.result)
     externalFiles = Set(externalFiles.map { ExactText($0) }).sorted().map(\.text)
     downloads = Set(downloads.map { ExactText($0) }).sorted().map(\.text)
   }
@@ -81,6 +88,13 @@ private struct StageWalk {
       allMilliseconds: rows.reduce(0) { $0 + $1.milliseconds })
   }
 
+  var runsAgain: Bool { !again.isEmpty }
+
+  /// Adds the tasks whose documents were handed on in memory and not kept.
+  mutating func addPassed() {
+    for row in rows where row.manifest.files.contains(where: \.isPassed) { touch(row) }
+  }
+
   mutating func run(_ given: NodeContext) throws {
     var context = given
     let reads = given.inputs.values.joined().flatMap(\.files).contains { touched.contains(ExactText($0.path)) }
@@ -98,6 +112,7 @@ private struct StageWalk {
         for (port, file) in written { context.outputs[port, default: []].append(file) }
       }
     }
+    if runsAgain { addPassed() }
   }
 
   private mutating func look(at task: TaskPlan, _ phase: String, _ given: NodeContext, _ written: [ArtifactFile]) {
@@ -113,10 +128,10 @@ private struct StageWalk {
     }
   }
 
-  private mutating func touchAll() {
-    for row in rows {
-      again.insert([row.phase, row.key])
-      for (_, file) in row.manifest.artifactFiles(in: directory) { touched.insert(ExactText(file.path)) }
-    }
+  private mutating func touchAll() { for row in rows { touch(row) } }
+
+  private mutating func touch(_ row: RunStore.TaskRow) {
+    again.insert([row.phase, row.key])
+    for (_, file) in row.manifest.artifactFiles(in: directory) { touched.insert(ExactText(file.path)) }
   }
 }

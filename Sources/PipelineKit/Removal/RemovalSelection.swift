@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Which documents to take down by what they say of themselves: their source, license, web address or metadata.
 public struct RemovalSelection: Sendable {
@@ -27,9 +27,14 @@ public struct RemovalSelection: Sendable {
     self.patterns = patterns
   }
 
-  /// The ids of the documents, from the newest outputs of the stages that bring documents in.
-  /// - Throws: `RunError` or `ShardError` if the database or an output cannot be read.
-  public func ids(graph: Graph, store: RunStore) throws -> [String] {
+  /// The ids of the documents, from the newest outputs of the stages that bring documents in. What such a stage handed on
+  /// in memory, it reads once more.
+  /// - Parameter notice: is told what takes a while.
+  /// - Throws: `RunError` or `ShardError` if the database or an output cannot be read; `RunError` (`.selection`) or
+  ///   `StageError` if documents were not kept and cannot be read again.
+  public func ids(
+    graph: Graph, store: RunStore, jobs: Int = availableProcessors(), notice: (String) -> Void = { _ in }
+  ) throws -> [String] {
     var out: [String] = []
     for index in graph.order where !graph.nodes[index].readsDocuments {
       let node = graph.nodes[index]
@@ -37,12 +42,16 @@ public struct RemovalSelection: Sendable {
         continue
       }
       for port in node.description.outputs where port.kind == .documents && !port.isHidden {
-        for file in store.artifacts.files(manifest, port: port.name) {
+        for file in store.artifacts.files(manifest, port: port.name) where !file.isPassed {
           let reader = try DocumentReader(path: file.path)
           var document = Document()
           while try reader.next(&document) { if holds(for: document) { out.append(document.idString) } }
         }
       }
+      guard manifest.files.contains(where: \.isPassed) else { continue }
+      notice("'\(node.name)' reads its documents once more: they were handed on in memory and not kept")
+      let passed = PassedDocuments(graph: graph, store: store, index: index, manifest: manifest, jobs: jobs)
+      out += try passed.compactMap { holds(for: $0) ? $0.idString : nil }
     }
     return out
   }

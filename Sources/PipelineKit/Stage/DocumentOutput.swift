@@ -14,13 +14,18 @@ public final class DocumentOutput {
   private let rotateAtBytes: Int64
   private let compressionLevel: Int
   private let link: PassLink?
+  private let hearer: ((Document) -> Void)?
   private var parts = 0
   private var current: Part?
 
-  init(workspace: Workspace, port: String, link: PassLink?, rotateAtBytes: Int64, compressionLevel: Int) {
+  init(
+    workspace: Workspace, port: String, link: PassLink?, hearer: ((Document) -> Void)?, rotateAtBytes: Int64,
+    compressionLevel: Int
+  ) {
     self.workspace = workspace
     self.port = port
     self.link = link
+    self.hearer = hearer
     self.rotateAtBytes = rotateAtBytes
     self.compressionLevel = compressionLevel
   }
@@ -63,6 +68,8 @@ public final class DocumentOutput {
     let writer: any DocumentPart =
       if let link {
         try PassedPart(link, file, name: name)
+      } else if let hearer {
+        HeardPart(hearer, file)
       } else {
         DocumentFile(file, level: compressionLevel)
       }
@@ -170,4 +177,40 @@ private final class PassedPart: DocumentPart {
     try file.write(passed.line)
     try file.commit()
   }
+}
+
+/// Tells of documents; its file stays empty.
+private final class HeardPart: DocumentPart {
+  private let hearer: (Document) -> Void
+  private var document = Document()
+  private lazy var lines = DocumentLine()
+  private(set) var documents = 0
+  private(set) var textBytes = 0
+  let file: FileSink
+  let idHashes: [UInt64] = []
+  let repeatedKeys = 0
+  let firstRepeated: [UInt8] = []
+
+  init(_ hearer: @escaping (Document) -> Void, _ file: FileSink) {
+    self.hearer = hearer
+    self.file = file
+  }
+
+  func write(_ written: borrowing Document) throws {
+    _ = try document.take(over: written)
+    tell()
+  }
+
+  func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    try lines.read(line, into: &document)
+    tell()
+  }
+
+  private func tell() {
+    hearer(document)
+    documents += 1
+    textBytes += document.text.count
+  }
+
+  func finish() throws { try file.commit() }
 }

@@ -142,6 +142,7 @@ public final class Workspace {
     let port = output.port.name
     let writer = DocumentOutput(
       workspace: self, port: port, link: passes.readers[port].map { PassLink($0, of: self, port: port) },
+      hearer: passes.hearers[port],
       rotateAtBytes: rotateAtBytes, compressionLevel: compressionLevel)
     open.append { try writer.finish() }
     return writer
@@ -154,9 +155,10 @@ public final class Workspace {
   ///   memory, some were removed from the store, or the file is not in the form that `documents(to:)` writes.
   /// - Throws: `ShardError` when the link cannot be made.
   public func share(_ file: ArtifactFile, as output: Output<Documents>, ids: () throws -> [UInt64]) throws -> Bool {
-    guard passes.readers[output.port.name] == nil, removals.isEmpty, file.name.hasSuffix(".jsonl.zst") else {
-      return false
-    }
+    let port = output.port.name
+    guard passes.readers[port] == nil, passes.hearers[port] == nil, removals.isEmpty,
+      file.name.hasSuffix(".jsonl.zst")
+    else { return false }
     try link(output, name: task.key + ".jsonl.zst", to: file, ids: try ids())
     ledger.output.add(documents: file.documents, bytes: Int(file.textBytes))
     return true

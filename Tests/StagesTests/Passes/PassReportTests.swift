@@ -4,7 +4,7 @@ import Stages
 import TestKit
 import Testing
 
-/// What is told of a pass: times and sizes per stage.
+/// What is told of a pass: times and sizes per stage, and documents by what they say of themselves.
 @Suite struct PassReportTests {
   private let pipeline = PassPipeline()
   private let kinds = ["documents.read", "text.clean", "filter.language", "filter.quality"]
@@ -56,5 +56,37 @@ import Testing
     try pipeline.write(files: 9)
     #expect(try stored(true) == [false, false, false, true])
     #expect(try stored(false) == [true, true, true, true])
+  }
+
+  /// Also those that a stage of the pass has dropped: another run may keep them.
+  @Test func documentsAreSelectedThoughTheyWereNotKept() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    _ = try pipeline.run("a")
+    _ = try pipeline.run("alone", passes: false)
+    let graph = try pipeline.graph()
+    for condition in [
+      RemovalSelection.Condition.member(["a"], "2"), .member(["other"], "{\"x\":null}"), .source("documents"),
+      .source("nobody"),
+    ] {
+      let selection = RemovalSelection(conditions: [condition])
+      var notices: [String] = []
+      let found = try selection.ids(graph: graph, store: pipeline.open("a")) { notices.append($0) }
+      #expect(try found == selection.ids(graph: pipeline.graph(passes: false), store: pipeline.open("alone")))
+      #expect(notices == ["'read' reads its documents once more: they were handed on in memory and not kept"])
+    }
+    let some = try RemovalSelection(conditions: [.member(["a"], "2")]).ids(graph: graph, store: pipeline.open("a"))
+    let drops = try pipeline.open("a").artifacts.files(pipeline.manifest("a", "language"), port: "drops")
+    let dropped = try drops.flatMap { file in
+      try openSource(file.path).readAll(limit: 1 << 20).split(separator: 10).compactMap {
+        try JSONValue.parse(Array($0)).value["id"]?.string
+      }
+    }
+    #expect(some.count > 3 && !Set(some).isDisjoint(with: dropped), "some were dropped in the pass")
+    // What was read has changed since: nothing is selected by halves.
+    try pipeline.write(files: 6)
+    #expect(throws: RunError.self) {
+      try RemovalSelection(conditions: [.member(["a"], "2")]).ids(graph: graph, store: pipeline.open("a"))
+    }
   }
 }
