@@ -48,7 +48,9 @@ struct ArtifactCommand: ParsableCommand {
     guard !manifest.files(of: port).contains(where: \.isPassed) else {
       throw RunError(
         .damaged, "the documents of '\(stage)' went to the next stage in memory and were not kept",
-        hint: "Set \"keep\": true on the stage and run again: it then makes them once more.")
+        hint:
+          "Make them with `pipeline run \(graph.document.path) --until \(stage)`; \"keep\": true on the stage keeps "
+          + "those of every run.")
     }
     Console.path("\(Self.absolute(folder))/\(port)")
   }

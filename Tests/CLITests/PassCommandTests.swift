@@ -16,6 +16,42 @@ import Testing
     """
   }
 
+  @Test func whatWasNotKeptHasNoFolderToShow() throws {
+    let bench = try Workbench(Self.document())
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    let read = try bench.run("artifact", "corpus.json", "read")
+    #expect(read.status == 1 && read.out.isEmpty)
+    let sentence = "the documents of 'read' went to the next stage in memory and were not kept"
+    #expect(bench.errors(read).first?.hasPrefix(sentence) == true, "\(read.err)")
+    #expect(read.err.contains("`pipeline run corpus.json --until read`"), "\(read.err)")
+    #expect(try bench.run("artifact", "corpus.json", "clean").status == 0)
+    // One way to have them.
+    #expect(try bench.run("run", "corpus.json", "--until", "read").status == 0)
+    #expect(try bench.run("artifact", "corpus.json", "read").status == 0)
+  }
+
+  /// A sample's documents are found in every stage, and in the source's own file, as if all had been written.
+  @Test func samplesAreTracedThroughAPass() throws {
+    let (passes, alone) = (try Workbench(Self.document()), try Workbench(Self.document(passes: false)))
+    for bench in [passes, alone] { try #require(try bench.run("run", "corpus.json").status == 0) }
+    func traced(_ bench: Workbench, _ sample: Int) throws -> JSONValue {
+      let outcome = try bench.run(
+        "trace", "corpus.json", "shards", "--shard", "0", "--sample", "\(sample)", "--json")
+      let samples = try JSONValue.parse(outcome.out).value["samples"]?.array
+      return try #require(samples?.first?["documents"]?.array?.first, "\(outcome.err)")
+    }
+    for sample in 0..<3 {
+      let (a, b) = (try traced(passes, sample), try traced(alone, sample))
+      for member in ["id", "input", "textBytes"] {
+        #expect(a[member] != nil && a[member] != .null, "\(member)")
+        #expect(
+          a[member]?.text().replacing(passes.folder, with: "") == b[member]?.text().replacing(alone.folder, with: ""))
+      }
+      #expect(a["places"]?.array?.map { $0["stage"]?.string } == ["read", "clean", "near"])
+      #expect(b["places"]?.array?.map { $0["stage"]?.string } == ["read", "clean", "near"])
+    }
+  }
+
   /// Those that a stage of the pass dropped are taken down too: later options might keep them.
   @Test func aSourceIsTakenDownThoughItWentThroughAPass() throws {
     let bench = try Workbench(Self.document())

@@ -70,7 +70,7 @@ extension DocumentReader {
   private static func notKept(_ name: String) -> ShardError {
     ShardError(
       .notFound, name, "its documents went to the next stage in memory and were not kept",
-      hint: "Set \"keep\": true on the stage that makes them and run again: it then makes them once more.")
+      hint: "Run with --until and the stage that makes them, or set \"keep\": true on it and run again.")
   }
 }
 

@@ -4,7 +4,7 @@ import Stages
 import TestKit
 import Testing
 
-/// What is told of a pass: times and sizes per stage, and documents by what they say of themselves.
+/// What is told of a pass: times, sizes and differences per stage, and documents by what they say of themselves.
 @Suite struct PassReportTests {
   private let pipeline = PassPipeline()
   private let kinds = ["documents.read", "text.clean", "filter.language", "filter.quality"]
@@ -56,6 +56,27 @@ import Testing
     try pipeline.write(files: 9)
     #expect(try stored(true) == [false, false, false, true])
     #expect(try stored(false) == [true, true, true, true])
+  }
+
+  @Test func documentsThatWereNotKeptAreNotCompared() throws {
+    defer { try? FileSystem.removeTree(pipeline.folder) }
+    try pipeline.write()
+    _ = try pipeline.run("a")
+    _ = try pipeline.run("a", clean: ", \"options\": { \"minimumBytes\": 103 }")
+    let store = try pipeline.open("a")
+    let runs = try store.runs(last: 2, pipeline: "t")
+    let difference = try RunDifference(
+      before: try #require(runs.last), after: try #require(runs.first), graph: pipeline.graph(), store: store)
+    let stages = Dictionary(uniqueKeysWithValues: difference.stages.map { ($0.name, $0) })
+    let clean = try #require(stages["clean"])
+    #expect(clean.state == .changed && clean.documents.isEmpty)
+    #expect(clean.gap == "its documents went to the next stage in memory and were not kept, so they cannot be compared")
+    #expect(clean.reasons == ["option 'minimumBytes' changed: 1 → 103"], "\(clean.reasons)")
+    let quality = try #require(stages["quality"])
+    #expect(quality.state == .changed && quality.gap == nil)
+    #expect(
+      quality.documents.first?.difference.left.count ?? 0 > 10 && quality.documents.first?.difference.entered.count == 0
+    )
   }
 
   /// Also those that a stage of the pass has dropped: another run may keep them.
