@@ -3,8 +3,9 @@
   sentence_vectors.py encode FOLDER TEXTS OUT [PROMPT]
       Loads the model of FOLDER and encodes the JSON list of texts in the file TEXTS, with the named prompt, into `vectors`
       of OUT. Prints JSON: the modules' names, the prompts, the longest input.
-  sentence_vectors.py save MODEL FOLDER POOLING
-      Loads the model of transformers in MODEL, and saves it as one of sentence-transformers: mean, cls or pooler.
+  sentence_vectors.py save MODEL FOLDER POOLING [LENGTH]
+      Loads the model of transformers in MODEL, and saves it as one of sentence-transformers: mean, cls or pooler; with a
+      longest input. Prints JSON: the members of its sentence_bert_config.json.
 """
 import json
 import os
@@ -29,7 +30,7 @@ def encode(folder, texts, out, prompt=None):
         "length": model.max_seq_length}))
 
 
-def save(source, folder, pooling):
+def save(source, folder, pooling, length=None):
     transformer = models.Transformer(
         source, model_args={"trust_remote_code": True}, tokenizer_args={"trust_remote_code": True},
         config_args={"trust_remote_code": True})
@@ -40,7 +41,11 @@ def save(source, folder, pooling):
     else:
         modules.append(models.Normalize())
     model = SentenceTransformer(modules=modules, prompts={"query": "京", "document": "阪"}, device="cpu")
+    if length:
+        model.max_seq_length = int(length)
     model.save(folder)
+    with open(os.path.join(folder, "sentence_bert_config.json")) as file:
+        print(json.dumps(sorted(json.load(file))))
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:

@@ -45,11 +45,7 @@ struct PredictionOptions: StageOptions {
 
   init() {}
 
-  func validate() throws {
-    guard maximumLength == 0 || maximumLength >= 8 else {
-      throw StageError(.options, "maximumLength", "is \(maximumLength), below 8", hint: "Set 8 or more, or 0.")
-    }
-  }
+  func validate() throws { try EncoderOptions.check(maximumLength: maximumLength) }
 
   func tasks(_ files: [ArtifactFile], in context: PlanningContext) throws -> [TaskPlan] {
     try files.enumerated().flatMap { place, file in

@@ -15,8 +15,9 @@ public struct DocumentsEmbed: SinglePhaseStage {
   }
 
   public static let name = "documents.embed"
-  // 2: vectors on a GPU differ in their last digits, since padding costs attention nothing.
-  public static let revision = 2
+  // 2: vectors on a GPU differ in their last digits, since padding costs attention nothing. 3: texts count as far as the
+  // model says; last digits differ, since texts go through the model by their tokens.
+  public static let revision = 3
   public static let summary = "Writes a vector of each document by an encoder, for dedupe.semantic."
   static let documents = Input<Documents>("documents", "The documents to embed.")
   static let vectors = Output<Vectors>(
@@ -33,6 +34,8 @@ public struct DocumentsEmbed: SinglePhaseStage {
   /// The bytes depend on what 'auto' resolves to on this machine.
   public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
+
+  public func validate() throws { try options.encoder.validate() }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     try context.files(Self.documents).enumerated().flatMap { place, file in

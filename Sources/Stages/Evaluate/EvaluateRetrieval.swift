@@ -26,8 +26,9 @@ public struct EvaluateRetrieval: Stage {
   }
 
   public static let name = "evaluate.retrieval"
-  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing.
-  public static let revision = 3
+  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing. 4: texts count as far as the
+  // model says; last digits differ, since texts go through the model by their tokens.
+  public static let revision = 4
   public static let summary =
     "Scores an encoder's vectors by retrieval: nDCG@10, recall@100 and others."
   static let vectors = Output<Intermediate>("vectors", "The queries' vectors.", hidden: true)
@@ -62,6 +63,8 @@ public struct EvaluateRetrieval: Stage {
   /// The bytes depend on what 'auto' resolves to on this machine.
   public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
+
+  public func validate() throws { try options.encoder.validate() }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let queries = try context.files(options.queries)

@@ -23,8 +23,9 @@ public struct EvaluateSTS: SinglePhaseStage {
 
   public static let name = "evaluate.sts"
   // 3: scores on a GPU differ in their last digits, since padding costs attention nothing. 4: the model's prefix of queries
-  // is before the sentences, as in evaluate.jmteb.
-  public static let revision = 4
+  // is before the sentences, as in evaluate.jmteb. 5: texts count as far as the model says; last digits differ, since texts go
+  // through the model by their tokens.
+  public static let revision = 5
   public static let summary = "Scores an encoder's sentence vectors on semantic similarity, as JMTEB does."
   static let metrics = Output<Metrics>("metrics", "sts.json: the correlations of each similarity, and the chosen one.")
   static let report = Output<Report>("report", "sts.md: the chosen correlations next to those of others.")
@@ -40,6 +41,8 @@ public struct EvaluateSTS: SinglePhaseStage {
   /// The bytes depend on what 'auto' resolves to on this machine.
   public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
+
+  public func validate() throws { try options.encoder.validate() }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let sets: TaskInputs = [

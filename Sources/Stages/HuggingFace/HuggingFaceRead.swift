@@ -19,6 +19,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   public static let name = "huggingface.read"
+  // 6: the length that a model of sentence-transformers, or a classification model, cuts texts at.
   public static let revision = 6
   public static let summary =
     "Reads a BERT, RoBERTa, ModernBERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
@@ -27,7 +28,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   static let checkpoint = Output<Checkpoint>(
     "checkpoint",
     "The model: model.json and weights.safetensors; of a classification model also task.json, for score.encoder and "
-      + "classifier.predict; of one of sentence-transformers embedding.json, its pooling and prompts.")
+      + "classifier.predict; of one of sentence-transformers embedding.json, its pooling, prompts and length.")
   static let tokenizer = Output<TokenizerFiles>(
     "tokenizer", "The model's tokenizer; no files if it has none or its format is not supported.")
   public static let outputs = [checkpoint.port, tokenizer.port]
@@ -110,17 +111,15 @@ public struct HuggingFaceRead: SinglePhaseStage {
   private func write(
     _ modules: SentenceTransformersModules, _ shape: ModelShape, _ workspace: Workspace
   ) throws {
-    try workspace.write(
-      Self.checkpoint, name: EmbeddingSettings.fileName, Array(modules.settings.json.prettyText().utf8))
-    guard let length = modules.maximumLength, length < shape.maximumLength else { return }
-    workspace.warn(
-      "shorter-inputs",
-      "sentence-transformers cuts the texts of this model after \(length) tokens: for the same vectors, set "
-        + "'maximumLength' to \(length) in the stages that compute them")
+    var settings = modules.settings
+    if let length = settings.maximumLength, length >= shape.maximumLength { settings.maximumLength = nil }
+    try workspace.write(Self.checkpoint, name: EmbeddingSettings.fileName, Array(settings.json.prettyText().utf8))
   }
 
   private func write(_ task: TextTask, _ shape: ModelShape, _ workspace: Workspace) throws {
-    let members = TunedTask.texts(task).members + [JSONMember("maximumLength", .integer(shape.maximumLength))]
+    let tokenizer = try Self.path(HuggingFaceTokenizerFiles.configurationName, workspace).map(Self.json) ?? .null
+    let length = min(SentenceTransformersModules.length(tokenizer: tokenizer) ?? .max, shape.maximumLength)
+    let members = TunedTask.texts(task).members + [JSONMember("maximumLength", .integer(length))]
     try workspace.write(
       Self.checkpoint, name: TunedTask.fileName, Array(JSONValue.object(members).prettyText().utf8))
   }

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TextKit
 import TrainerCore
 
 /// What sentence-transformers keeps beside a model of transformers: how a text's vector is made of the tokens' vectors.
@@ -10,7 +11,10 @@ struct SentenceTransformersFiles {
   static let promptsName = "config_sentence_transformers.json"
   static let lengthName = "sentence_bert_config.json"
   /// Names that the library looks for, the first first.
-  static let lengthNames = [lengthName, "sentence_roberta_config.json"]
+  static let lengthNames = [
+    lengthName, "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
+    "sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
+  ]
   static let configurationName = "config.json"
 
   let settings: EmbeddingSettings
@@ -38,7 +42,10 @@ struct SentenceTransformersFiles {
       "prompts": ["query": .string(settings.queryPrefix), "document": .string(settings.documentPrefix)],
       "default_prompt_name": .null, "similarity_fn_name": "cosine",
     ]
-    let length: JSONValue = ["max_seq_length": .integer(shape.maximumLength), "do_lower_case": .bool(false)]
+    let length: JSONValue = [
+      "max_seq_length": .integer(min(settings.maximumLength ?? .max, shape.maximumLength)),
+      "do_lower_case": .bool(false),
+    ]
     var files = [
       file(Self.modulesName, .list(modules)), file("\(folder(1))/\(Self.configurationName)", pooling),
       file(Self.promptsName, prompts), file(Self.lengthName, length),
@@ -82,9 +89,6 @@ struct SentenceTransformersModules {
   var settings = EmbeddingSettings()
   /// Folder of the `Dense` that is BERT's pooler; nil: none.
   var pooler: String?
-  /// Tokens of a text that count there; nil: as many as the model has places.
-  private(set) var maximumLength: Int?
-
   /// - Parameter read: a file of the model, by name; nil if there is none.
   /// - Throws: `StageError` (`input`) if a file is damaged, or the vectors are made in another way.
   init?(_ read: (String) throws -> JSONValue?) throws {
@@ -111,7 +115,9 @@ struct SentenceTransformersModules {
     }
     guard hasPooling else { throw Self.foreign("\(Files.modulesName): a list of modules without Pooling") }
     try readPrompts(try read(Files.promptsName) ?? .null)
-    try readLength(try Files.lengthNames.lazy.compactMap { try read($0) }.first ?? .null)
+    try readLength(
+      try Files.lengthNames.lazy.compactMap { try read($0) }.first ?? .null,
+      tokenizer: try read(HuggingFaceTokenizerFiles.configurationName) ?? .null)
   }
 
   /// As the library's `encode_query` and `encode_document` choose them; without one, the default of all texts.
@@ -130,12 +136,23 @@ struct SentenceTransformersModules {
       ["document", "passage", "corpus"].lazy.compactMap { prompts[$0]?.string }.first ?? others
   }
 
-  private mutating func readLength(_ json: JSONValue) throws {
+  /// Releases from 5.7 on keep the length with the tokenizer alone.
+  private mutating func readLength(_ json: JSONValue, tokenizer: JSONValue) throws {
     guard json["do_lower_case"] != .bool(true) else {
       throw Self.foreign(
         "\(SentenceTransformersFiles.lengthName): do_lower_case, texts in lower case before the tokenizer,")
     }
-    maximumLength = json["max_seq_length"]?.integer
+    let own = json["max_seq_length"]?.integer.flatMap { $0 > 0 ? $0 : nil }
+    settings.maximumLength = own ?? Self.length(tokenizer: tokenizer)
+  }
+
+  /// Tokens of an input at most by a tokenizer's configuration; nil if it does not say, or only by transformers' number for
+  /// no limit (10³⁰).
+  static func length(tokenizer: JSONValue) -> Int? {
+    // Releases of transformers before 3 wrote the second name.
+    let stated = tokenizer["model_max_length"] ?? tokenizer["max_len"]
+    guard let length = stated?.double.flatMap({ Int(exactly: $0) }), 1...1 << 24 ~= length else { return nil }
+    return length
   }
 
   /// One mode, by its name or by older releases' flags.

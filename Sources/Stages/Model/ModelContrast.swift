@@ -259,6 +259,8 @@ public struct ModelContrast: Stage {
     settings.queryPrefix = options.queryPrefix ?? settings.queryPrefix
     settings.documentPrefix = options.documentPrefix ?? settings.documentPrefix
     settings.normalizes = options.normalize
+    // No fewer tokens of a text than it is trained with.
+    settings.maximumLength = settings.maximumLength.map { max($0, options.tuning.maximumLength) }
     return settings
   }
 

@@ -33,9 +33,21 @@ public struct EncoderOptions: StageOptions {
     "Vector of a text: mean of its token vectors, cls, that of its first token, or pooler, that of its first token "
       + "through BERT's pooler. 'auto': the model's own; mean if it has none.")
   public var pooling = PoolingChoice.auto
-  @Option("Tokens of a text that count, from its beginning.", in: 8...1 << 16) public var maximumLength = 512
+  @Option(
+    "Tokens of a text that count, from its beginning. 0: as many as count in the model's own vectors, or as it takes.",
+    in: 0...1 << 16)
+  public var maximumLength = 0
 
   public init() {}
+
+  /// - Throws: `StageError` (`options`) if a text would have hardly any tokens.
+  func validate() throws { try Self.check(maximumLength: maximumLength) }
+
+  static func check(maximumLength: Int) throws {
+    guard maximumLength == 0 || maximumLength >= 8 else {
+      throw StageError(.options, "maximumLength", "is \(maximumLength), below 8", hint: "Set 8 or more, or 0.")
+    }
+  }
 }
 
 extension EncoderOptions {
@@ -44,6 +56,13 @@ extension EncoderOptions {
     let pooling = try pooling.pooling ?? CheckpointInput.embedding(workspace)?.pooling ?? .mean
     try CheckpointInput.check(pooling, workspace)
     return pooling
+  }
+
+  /// Tokens of a text that count: as many as are asked for, or as the model's own vectors are made of.
+  func length(_ shape: ModelShape, _ settings: EmbeddingSettings?) -> Int {
+    if maximumLength > 0 { return min(maximumLength, shape.maximumLength) }
+    guard let own = settings?.maximumLength, own > 0 else { return shape.maximumLength }
+    return min(own, shape.maximumLength)
   }
 }
 
@@ -72,6 +91,6 @@ extension FineTuningJob {
 extension EmbeddingJob {
   mutating func set(_ options: EncoderOptions, _ workspace: Workspace) throws {
     pooling = try options.resolved(workspace)
-    maximumLength = options.maximumLength
+    maximumLength = try options.length(CheckpointInput.shape(workspace), CheckpointInput.embedding(workspace))
   }
 }

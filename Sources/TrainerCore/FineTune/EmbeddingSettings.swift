@@ -11,6 +11,8 @@ public struct EmbeddingSettings: JSONRecord, Equatable, Sendable {
   public var queryPrefix = ""
   /// Before each document.
   public var documentPrefix = ""
+  /// Tokens of a text that count, from its beginning; nil: as many as the model takes.
+  public var maximumLength: Int?
 
   public init() {}
 

@@ -9,10 +9,12 @@ import Testing
 
 @Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine"))
 struct ModelContrastTests {
-  private func run(_ options: [JSONMember], _ model: TinyModel, documents: [[Document]] = []) throws -> StageHarness {
+  private func run(
+    _ options: [JSONMember], _ model: TinyModel, documents: [[Document]] = [], settings: ArtifactFile? = nil
+  ) throws -> StageHarness {
     TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
     let stage = try StageHarness(ModelContrast.self, options: .object(options + [JSONMember("device", "cpu")]))
-    stage.add(files: try model.checkpoint, to: "checkpoint")
+    stage.add(files: try model.checkpoint + (settings.map { [$0] } ?? []), to: "checkpoint")
     stage.add(files: try model.tokenizerFiles, to: "tokenizer")
     if !documents.isEmpty { try stage.add(documents: documents) }
     return try stage.run()
@@ -154,6 +156,28 @@ struct ModelContrastTests {
     let whole = try memory({ ($0.sentences, $0.tuning.batchSize) = (1000, 4096) })
     let parts = try memory({ ($0.sentences, $0.tuning.batchSize, $0.tuning.microbatchSize) = (1000, 4096, 128) })
     #expect(try parts == memory({ ($0.sentences, $0.tuning.batchSize) = (1000, 128) }) && whole > parts + 1 << 30)
+  }
+
+  /// A model whose texts are cut for its vectors is cut no earlier than the texts that it is trained with.
+  @Test func textsAreCutNoEarlierThanInTraining() throws {
+    for (own, kept) in [(16, 24), (30, 30), (nil, nil)] as [(Int?, Int?)] {
+      let model = try TinyModel(.mosaicBERT)
+      var settings = EmbeddingSettings()
+      settings.maximumLength = own
+      let path = "\(model.folder)/\(EmbeddingSettings.fileName)"
+      try FileSystem.write(Array(settings.json.text().utf8), to: path)
+      let pairs = model.folder + "/pairs.jsonl"
+      let lines = ["東", "京", "大", "阪"].map { #"{"anchor": "\#($0)", "positive": "名古屋"}"# + "\n" }
+      try FileSystem.write(Array(lines.joined().utf8), to: pairs)
+      let file = ArtifactFile(
+        path: path, name: EmbeddingSettings.fileName, bytes: FileSystem.status(path)!.bytes,
+        digest: try Digester.digest(file: path))
+      let run = try run(
+        [JSONMember("pairs", .string(pairs)), JSONMember("batchSize", 2), JSONMember("maximumLength", 24)], model,
+        settings: file)
+      let written = try #require(run.files("checkpoint").first { $0.name == EmbeddingSettings.fileName })
+      #expect(try EmbeddingSettings(path: written.path).maximumLength == kept)
+    }
   }
 
   @Test func linesThatAreNoExamplesAreNamed() throws {

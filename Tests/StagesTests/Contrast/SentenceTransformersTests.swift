@@ -37,9 +37,11 @@ struct SentenceTransformersTests {
     return try SafetensorsFile(job.result).floats(of: "vectors")
   }
 
-  private func theirs(_ folder: String, prompt: String) throws -> (vectors: [Float], json: JSONValue) {
+  private func theirs(
+    _ folder: String, prompt: String, _ texts: [String]? = nil
+  ) throws -> (vectors: [Float], json: JSONValue) {
     let path = temporaryDirectory()
-    try FileSystem.write(Array(JSONValue.strings(texts).text().utf8), to: path + "/texts.json")
+    try FileSystem.write(Array(JSONValue.strings(texts ?? self.texts).text().utf8), to: path + "/texts.json")
     let out = path + "/theirs.safetensors"
     let answer = try #require(peer.run("encode", folder, path + "/texts.json", out, prompt))
     return (try SafetensorsFile(out).floats(of: "vectors"), try JSONValue.parse(answer).value)
@@ -84,26 +86,14 @@ struct SentenceTransformersTests {
 
   /// A model that the library itself has saved.
   @Test(arguments: Pooling.allCases) func modelsOfTheLibraryAreRead(_ pooling: Pooling) throws {
-    let model = try TinyModel(.bert, pooler: true)
-    let convert = try StageHarness(HuggingFaceConvert.self)
-    convert.add(files: try model.checkpoint, to: "checkpoint")
-    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
-    try convert.run()
-    #expect(!convert.files("model").contains { $0.name == "modules.json" }, "it was not trained for vectors")
-    let source = ArchivePath.folder(of: try #require(convert.files("model").first { $0.name == "config.json" }).path)
-    let saved = temporaryDirectory() + "/saved"
-    _ = try #require(peer.run("save", source, saved, pooling.rawValue))
+    let (saved, _) = try saved(TinyModel(.bert, pooler: true), pooling)
     let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
     try read.run()
-    #expect(read.warnings.keys.contains("shorter-inputs") == false)
-    try FileSystem.write(Array(#"{"max_seq_length": 16}"#.utf8), to: saved + "/sentence_bert_config.json")
-    let shorter = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
-    #expect(try shorter.run().warnings["shorter-inputs"] == 1)
     let folder = ArchivePath.folder(of: try #require(read.files("checkpoint").first { $0.name == "model.json" }).path)
     let tokenizer = try #require(read.files("tokenizer").first { $0.name == "tokenizer.json" }).path
     let settings = try EmbeddingSettings(path: folder + "/embedding.json")
     #expect(settings.pooling == pooling && settings.normalizes == (pooling != .pooler))
-    #expect(settings.queryPrefix == "京" && settings.documentPrefix == "阪")
+    #expect(settings.queryPrefix == "京" && settings.documentPrefix == "阪" && settings.maximumLength == nil)
     let ours = try vectors(folder, tokenizer, settings, isQuery: true)
     let theirs = try theirs(saved, prompt: "query").vectors
     #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) < 1e-5 })
@@ -112,6 +102,58 @@ struct SentenceTransformersTests {
     try FileSystem.rename("\(saved)/2_Dense/model.safetensors", to: "\(saved)/2_Dense/pytorch_model.bin")
     let older = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
     #expect { try older.run() } throws: { "\($0)".contains("/2_Dense/pytorch_model.bin: is PyTorch's own format") }
+  }
+
+  /// - Returns: the folder of the model that the library has saved, and the members of its configuration of lengths.
+  private func saved(
+    _ model: TinyModel, _ pooling: Pooling, length: Int? = nil
+  ) throws -> (folder: String, members: [JSONValue]) {
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: try model.checkpoint, to: "checkpoint")
+    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try convert.run()
+    #expect(!convert.files("model").contains { $0.name == "modules.json" }, "it was not trained for vectors")
+    let source = ArchivePath.folder(of: try #require(convert.files("model").first { $0.name == "config.json" }).path)
+    let saved = temporaryDirectory() + "/saved"
+    let more = length.map { ["\($0)"] } ?? []
+    let answer = try #require(peer.run(["save", source, saved, pooling.rawValue] + more))
+    return (saved, try JSONValue.parse(answer).value.array ?? [])
+  }
+
+  /// Texts count as far as in the library, by default: as far as the saved model cuts them, and no less far where it takes
+  /// thousands of tokens. The library states the length in the tokenizer's configuration alone.
+  @Test(arguments: [(ModelShape.Kind.bert, 16, 40), (.modernBERT, 3000, 3000), (.modernBERT, 600, 700)])
+  func longTextsCountAsFarAsInTheLibrary(_ kind: ModelShape.Kind, _ length: Int, _ places: Int) throws {
+    let model = try TinyModel(kind) { $0.maximumLength = places }
+    let (saved, members) = try saved(model, .mean, length: length)
+    #expect(!members.isEmpty && !members.contains("max_seq_length"))
+    let long = [14, 15, 60, 590, 650, 2900, 3100].map { count in
+      (0..<count).map { ["東", "京", "大", "阪", "名", "古"][($0 * $0 + count) % 6] }.joined()
+    }
+    let theirs = try theirs(saved, prompt: "document", long)
+    #expect(theirs.json["length"]?.integer == length)
+    let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
+    try read.run()
+    func ours(_ options: JSONValue) throws -> [Float] {
+      let stage = try StageHarness(DocumentsEmbed.self, options: options)
+      TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
+      try stage.add(documents: [long.enumerated().map { Document(id: "d\($0)", text: $1, source: "test") }])
+      stage.add(files: read.files("checkpoint"), to: "checkpoint")
+      stage.add(files: read.files("tokenizer"), to: "tokenizer")
+      return try SafetensorsFile(try stage.run().files("vectors")[0].path).floats(of: "vectors")
+    }
+    let own = try ours(["device": "cpu"])
+    #expect(own.count == theirs.vectors.count && own.count == long.count * 48)
+    #expect(zip(own, theirs.vectors).allSatisfy { abs($0 - $1) < 1e-5 })
+    let shorter = try ours(["device": "cpu", "maximumLength": 12])
+    #expect(zip(shorter, theirs.vectors).contains { abs($0 - $1) > 1e-3 })
+    // Written again, the model still cuts there.
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: read.files("checkpoint"), to: "checkpoint")
+    convert.add(files: read.files("tokenizer"), to: "tokenizer")
+    try convert.run()
+    let file = try #require(convert.files("model").first { $0.name == "sentence_bert_config.json" })
+    #expect(try JSONValue.parse(FileSystem.read(file.path)).value["max_seq_length"]?.integer == length)
   }
 
   /// A ModernBERT has a head where BERT has its pooler: it is no pooler of vectors.
@@ -162,9 +204,17 @@ struct SentenceTransformersTests {
     refuse("default_prompt_name 'other'", prompts(["query": "q"], "other"))
     // The first token is the first one, prompt or not.
     let first = try modules(["1_Pooling/config.json": ["pooling_mode": "cls", "include_prompt": false]])
-    #expect(first?.settings.pooling == .cls && first?.maximumLength == nil)
-    let length = try modules(["sentence_bert_config.json": ["max_seq_length": 128, "do_lower_case": false]])
-    #expect(length?.maximumLength == 128)
+    #expect(first?.settings.pooling == .cls && first?.settings.maximumLength == nil)
+    let older: JSONValue = ["max_seq_length": 128, "do_lower_case": false], tokenizer = "tokenizer_config.json"
+    let unlimited = try JSONValue.parse("{\"model_max_length\": 1000000000000000019884624838656}").value
+    for (files, length) in [
+      (["sentence_bert_config.json": older], 128), (["sentence_xlm-roberta_config.json": older], 128),
+      ([tokenizer: ["model_max_length": 64]], 64), ([tokenizer: ["max_len": 64]], 64), ([tokenizer: unlimited], nil),
+      (["sentence_bert_config.json": older, tokenizer: ["model_max_length": 64]], 128),
+      (["sentence_bert_config.json": ["max_seq_length": .null], tokenizer: ["model_max_length": 64]], 64),
+    ] as [([String: JSONValue], Int?)] {
+      #expect(try modules(files)?.settings.maximumLength == length, "\(files)")
+    }
     for (json, name, query, document) in [
       (["query": "q", "passage": "p", "sts": "s"], "sts", "q", "p"), (["query": "q", "sts": "s"], "sts", "q", "s"),
       (["query": "q"], .null, "q", ""), (["sts": "s"], "sts", "s", "s"),
