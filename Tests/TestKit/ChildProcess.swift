@@ -120,6 +120,20 @@ public final class ChildProcess {
       errors: String(decoding: try FileSystem.read(folder + "/err"), as: UTF8.self))
   }
 
+  /// Waits until it ends, and looks some hundred times a second at its anonymous memory.
+  /// - Returns: the result, and the most bytes that it was seen with.
+  public func waitMeasuringMemory() throws -> (result: Result, bytes: Int) {
+    var most = 0
+    while isRunning {
+      let status = (try? FileSystem.read("/proc/\(identifier)/status", limit: 1 << 16)) ?? []
+      for line in String(decoding: status, as: UTF8.self).split(separator: "\n") where line.hasPrefix("RssAnon:") {
+        most = max(most, (line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10)
+      }
+      usleep(2000)
+    }
+    return (try wait(), most)
+  }
+
   /// Kills it after a time unless it ends before.
   public func killed(afterMicroseconds delay: UInt32) throws -> Result {
     usleep(delay)

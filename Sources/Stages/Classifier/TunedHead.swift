@@ -21,8 +21,8 @@ struct TunedHead {
         hint: "Wire the checkpoint of a classifier.finetune, or of a huggingface.read of a classification model.")
     }
     self.task = task
-    let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
-    maximumLength = json["maximumLength"]?.integer ?? 512
+    let json = try Self.json(path)
+    maximumLength = Self.maximumLength(json)
     takesPairs = json[Self.pairsKey]?.bool ?? !pairField.isEmpty
     guard takesPairs == !pairField.isEmpty else {
       throw StageError(
@@ -31,6 +31,15 @@ struct TunedHead {
           ? "is empty, but the model was fine-tuned on pairs" : "is set, but the model was fine-tuned on single texts",
         hint: takesPairs ? "Name the metadata field of the second text." : "Remove it.")
     }
+  }
+
+  /// - Parameter path: of `task.json`.
+  static func maximumLength(path: String) throws -> Int { maximumLength(try json(path)) }
+
+  private static func maximumLength(_ json: JSONValue) -> Int { json["maximumLength"]?.integer ?? 512 }
+
+  private static func json(_ path: String) throws -> JSONValue {
+    try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
   }
 }
 
@@ -48,10 +57,11 @@ struct PredictionOptions: StageOptions {
   func validate() throws { try EncoderOptions.check(maximumLength: maximumLength) }
 
   func tasks(_ files: [ArtifactFile], in context: PlanningContext) throws -> [TaskPlan] {
-    try files.enumerated().flatMap { place, file in
+    let encoding = try compute.bytes(ofScoring: maximumLength, context)
+    return try files.enumerated().flatMap { place, file in
       try compute.modelTasks(
         [(key: TaskPlan.padded(place), inputs: [.main: [file]] as TaskInputs)], context, weightCopies: 2,
-        besides: 1 << 30 + 1024 * file.documents)
+        besides: 1 << 30 + encoding + 1024 * file.documents)
     }
   }
 }

@@ -38,10 +38,11 @@ public struct DocumentsEmbed: SinglePhaseStage {
   public func validate() throws { try options.encoder.validate() }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    try context.files(Self.documents).enumerated().flatMap { place, file in
+    let encoding = try options.compute.bytes(ofEncoding: options.encoder, context)
+    return try context.files(Self.documents).enumerated().flatMap { place, file in
       try options.compute.modelTasks(
         [(key: TaskPlan.padded(place), inputs: [.main: [file]] as TaskInputs)], context, weightCopies: 2,
-        besides: 1 << 30 + Self.bytesPerDocument * file.documents)
+        besides: 1 << 30 + encoding + Self.bytesPerDocument * file.documents)
     }
   }
 

@@ -30,6 +30,7 @@ public struct EvaluateJGLUE: Stage {
   }
 
   public static let name = "evaluate.jglue"
+  // 4: the last digits of scores differ, since texts go through the model by their tokens.
   public static let revision = 4
   public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with those of others."
   static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)

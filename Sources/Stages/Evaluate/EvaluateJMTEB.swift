@@ -84,10 +84,11 @@ public struct EvaluateJMTEB: Stage {
         hint: "It has " + all.map(\.name).joined(separator: ", ") + ".")
     }
     let wanted = all.filter { set in options.sets.isEmpty || options.sets.contains { $0.isExactly(set.name) } }
+    let encoding = try options.compute.bytes(ofEncoding: options.encoder, context)
     return try wanted.flatMap { set in
       try options.compute.modelTasks(
         [(key: set.name, inputs: [.main: set.files] as TaskInputs)], context, weightCopies: 2,
-        besides: 2 << 30 + 4 * set.files.reduce(0) { $0 + Int($1.contentBytes) })
+        besides: 2 << 30 + encoding + 4 * set.files.reduce(0) { $0 + Int($1.contentBytes) })
     }
   }
 

@@ -48,8 +48,28 @@ public struct EvaluateMLM: SinglePhaseStage {
       TokenizerInput.role: try TokenizerInput.files(context), Self.tokensRole: context.files(Self.tokens),
       CheckpointInput.role: context.files(Self.model),
     ]
-    let task = TaskPlan(key: "mlm", inputs: inputs, memoryBytes: 2 << 30)
+    let task = TaskPlan(key: "mlm", inputs: inputs, memoryBytes: try memoryBytes(context))
     return [task.using(cores: options.threads, gpus: options.device.isGPU ? 1 : 0)]
+  }
+
+  /// Of libtorch, the weights, decompressed shards, and on the CPU a microbatch.
+  private func memoryBytes(_ context: PlanningContext) throws -> Int {
+    let files = context.files(Self.model)
+    guard let model = files.first(where: { $0.name == ModelShape.fileName }) else {
+      throw Self.missing(ModelShape.fileName)
+    }
+    let fixed = 1 << 30 + 2 * CheckpointInput.weightsBytes(files) + MaskedEvaluation.memoryBytes
+    guard !options.device.isGPU else { return fixed + 1 << 30 }
+    var memory = HostMemory(
+      try ModelShape(path: model.path), sequences: options.microbatchSize, length: options.sequenceLength,
+      predicted: options.maskFraction)
+    memory.isolatesDocuments = options.isolateDocuments
+    return fixed + memory.encoding
+  }
+
+  private static func missing(_ name: String) -> StageError {
+    StageError(
+      .input, name, "is not among the inputs", hint: "Wire 'tokenizer.encode' and 'model.pretrain' to this stage.")
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -68,10 +88,7 @@ public struct EvaluateMLM: SinglePhaseStage {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = TrainingJob()
     func folder(_ role: TaskInputs.Role, _ name: String) throws -> String {
-      guard let file = workspace.files(role).first(where: { $0.name == name }) else {
-        throw StageError(
-          .input, name, "is not among the inputs", hint: "Wire 'tokenizer.encode' and 'model.pretrain' to this stage.")
-      }
+      guard let file = workspace.files(role).first(where: { $0.name == name }) else { throw Self.missing(name) }
       return String(file.path.dropLast(name.utf8.count + 1))
     }
     job.data = try folder(Self.tokensRole, "index.json")

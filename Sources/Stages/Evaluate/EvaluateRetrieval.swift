@@ -70,7 +70,8 @@ public struct EvaluateRetrieval: Stage {
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
     func embedding(_ tasks: [(key: String, inputs: TaskInputs)]) throws -> [TaskPlan] {
-      try options.compute.modelTasks(tasks, context, weightCopies: 2, besides: 2 << 30)
+      let encoding = try options.compute.bytes(ofEncoding: options.encoder, context)
+      return try options.compute.modelTasks(tasks, context, weightCopies: 2, besides: 2 << 30 + encoding)
     }
     switch phase {
     case .queries:

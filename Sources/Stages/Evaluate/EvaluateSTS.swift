@@ -49,7 +49,10 @@ public struct EvaluateSTS: SinglePhaseStage {
       Self.validationSet: try context.files(options.validation), Self.testSet: try context.files(options.test),
     ]
     let added = try options.baselines.inputs(context)
-    return try options.compute.modelTasks([("sts", sets)], context, weightCopies: 2).map {
+    let encoding = try options.compute.bytes(ofEncoding: options.encoder, context)
+    return try options.compute.modelTasks(
+      [("sts", sets)], context, weightCopies: 2, besides: 1 << 30 + encoding
+    ).map {
       $0.with(inputs: added)
     }
   }

@@ -9,9 +9,6 @@ struct HeldOutLoss {
   private let job: TrainingJob
   private let place: ProcessRank
   private let samples: [TokenSamples]
-  /// For decompressed shards of each data set: they are read in their order.
-  private static let memoryBytes = 256 << 20
-
   /// nil if the job has no held-out tokens.
   /// - Throws: `ShardError` if a set cannot be read, or its first samples do not fit the model.
   init?(_ job: TrainingJob, _ place: ProcessRank) throws {
@@ -22,7 +19,8 @@ struct HeldOutLoss {
     samples = try tokens.sources.map { source in
       try TokenSamples(
         try source.folders.map {
-          try MDSDataset(folder: $0, MDSIndex(path: $0 + "/index.json"), memoryBytes: Self.memoryBytes)
+          try MDSDataset(
+            folder: $0, MDSIndex(path: $0 + "/index.json"), memoryBytes: MaskedEvaluation.memoryBytes)
         })
     }
     for set in samples where set.samples > 0 {

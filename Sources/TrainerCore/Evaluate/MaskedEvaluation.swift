@@ -16,6 +16,9 @@ public struct MaskedEvaluation: Equatable, Sendable {
   public var perplexity: Double { exp(loss) }
   public var unigramPerplexity: Double { exp(unigramLoss) }
 
+  /// For decompressed shards, which are read in their order.
+  public static let memoryBytes = 256 << 20
+
   public init() {}
 
   /// - Parameters:
@@ -53,7 +56,7 @@ public struct MaskedEvaluation: Equatable, Sendable {
   }
 
   private static func batches(_ job: TrainingJob) throws -> BatchSource {
-    let samples = try TokenSamples([MDSDataset(folder: job.data)])
+    let samples = try TokenSamples([MDSDataset(folder: job.data, memoryBytes: memoryBytes)])
     return try .evaluation(
       samples, masking: try job.masking(), maskFraction: job.maskFraction, job.evaluationBatches())
   }

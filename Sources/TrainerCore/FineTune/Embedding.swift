@@ -44,9 +44,9 @@ public final class Embedding {
     width = head.map { $0.answerParameters(shape)[0].shape[0] } ?? shape.hiddenSize
   }
 
-  private static let batch = 64
-  /// Texts that are read, sorted by length and embedded at a time.
+  /// Texts that are read, sorted by length and embedded at a time, and their tokens, however few of them these are.
   private static let chunk = 4096
+  private static let chunkTokens = 1 << 22
 
   /// Writes the vectors, or for each query its nearest texts.
   /// - Throws: `ShardError` if the texts cannot be read or the result not written; `TorchError` if vectors are not
@@ -55,7 +55,7 @@ public final class Embedding {
     var searches = try searches()
     var vectors: [Float] = []
     var pending: [TokenSequence?] = []
-    var count = 0
+    var count = 0, tokens = 0
     func flush() throws {
       guard !pending.isEmpty else { return }
       let fresh = try embed(pending)
@@ -63,12 +63,15 @@ public final class Embedding {
       for place in searches.indices { try searches[place].add(fresh, from: count, count: pending.count) }
       count += pending.count
       pending.removeAll()
+      tokens = 0
       listen(FineTuningStep(step: count, steps: 0, loss: .nan))
     }
     try TextRecord.forEach(job.texts, pair: job.pair) { record, _ in
       let isWhole = job.pair.isEmpty || record.pair != nil
-      pending.append(isWhole ? try sequences.sequence(job.prefix + record.text, record.pair) : nil)
-      if pending.count == Self.chunk { try flush() }
+      let sequence = isWhole ? try sequences.sequence(job.prefix + record.text, record.pair) : nil
+      pending.append(sequence)
+      tokens += sequence?.ids.count ?? 0
+      if pending.count == Self.chunk || tokens >= Self.chunkTokens { try flush() }
     }
     try flush()
     var tensors: [TensorSource] = []
@@ -94,12 +97,12 @@ public final class Embedding {
     let texts = given.map { $0 ?? TokenSequence() }
     let order = given.indices.filter { given[$0] != nil }
       .sorted { (texts[$0].ids.count, $0) < (texts[$1].ids.count, $1) }
-    let size = width
+    let size = width, batches = FilledBatch(isGPU: !device.isCPU)
     var vectors = [Float](repeating: .nan, count: texts.count * size)
     try engine.withoutGradient { () throws(TorchError) in
       var start = 0
       while start < order.count {
-        let numbers = order[start..<(start + fitting(order[start...].lazy.map { texts[$0].ids.count }))]
+        let numbers = order[start..<(start + batches.count(order[start...].lazy.map { texts[$0].ids.count }))]
         start = numbers.endIndex
         let batch = try EncoderInput(
           numbers.map { texts[$0] }, padding: shape.padding, engine: engine, device: device)
@@ -111,20 +114,6 @@ public final class Embedding {
       }
     }
     return vectors
-  }
-
-  /// How many of the next texts go through the model at once. Vectors are made of 64 at a time; for scores, as many as
-  /// fill a number of places, which is faster: on a GPU short texts fill it, on a CPU long ones stay in its caches.
-  /// - Parameter lengths: ascending.
-  private func fitting(_ lengths: some Collection<Int>) -> Int {
-    guard job.scores else { return min(Self.batch, lengths.count) }
-    let places = job.device == "cpu" ? 1 << 12 : 1 << 15
-    var count = 0
-    for length in lengths {
-      guard count == 0 || (count + 1) * ((length + 7) / 8 * 8) <= places else { break }
-      count += 1
-    }
-    return count
   }
 
   private func result(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {

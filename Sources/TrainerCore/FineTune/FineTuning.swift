@@ -123,16 +123,18 @@ public final class FineTuning {
 
   // MARK: Scoring
 
-  private static let scoringBatch = 64
-
   /// The head's output for each feature.
   func outputs(_ features: [BenchmarkFeature]) throws -> [[Float]] {
     var outputs = [[Float]](repeating: [], count: features.count)
+    let batches = FilledBatch(isGPU: !device.isCPU), sequences = features.first?.inputs.count ?? 1
     // Sorted by length, so that there is little padding.
     let order = features.indices.sorted { (features[$0].length, $0) < (features[$1].length, $1) }
     try engine.withoutGradient { () throws(TorchError) in
-      for start in stride(from: 0, to: order.count, by: Self.scoringBatch) {
-        let numbers = order[start..<min(start + Self.scoringBatch, order.count)]
+      var start = 0
+      while start < order.count {
+        let lengths = order[start...].lazy.map { features[$0].length }
+        let numbers = order[start..<(start + batches.count(lengths, sequences: sequences))]
+        start = numbers.endIndex
         let scores = try model.scores(try input(numbers.map { features[$0] }), training: false).floats()
         guard scores.allSatisfy(\.isFinite) else {
           throw TorchError(
@@ -174,7 +176,7 @@ extension EncoderInput {
     _ sequences: [TokenSequence], padding: Int, engine: Engine, device: Device, samples: [Int64]? = nil
   ) throws(TorchError) {
     let longest = sequences.map(\.ids.count).max() ?? 0
-    let length = (longest + 7) / 8 * 8
+    let length = FilledBatch.padded(longest)
     var ids: [Int32] = [], types: [Int32] = []
     ids.reserveCapacity(sequences.count * length)
     types.reserveCapacity(sequences.count * length)

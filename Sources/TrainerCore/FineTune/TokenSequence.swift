@@ -10,7 +10,7 @@ struct TokenSequence: Equatable, Sendable {
 
 extension ModelShape {
   /// The tokens that a fine-tuned model takes: BERT has places for no more than it was trained with.
-  func length(atMost wanted: Int) -> Int { kind == .bert ? min(wanted, maximumLength) : wanted }
+  public func length(atMost wanted: Int) -> Int { kind == .bert ? min(wanted, maximumLength) : wanted }
 }
 
 /// Encodes texts and pairs as transformers does, with the tokenizer's special tokens, truncated to a length.

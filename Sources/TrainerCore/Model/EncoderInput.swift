@@ -16,7 +16,7 @@ public struct EncoderInput: Sendable {
   /// Empty: each sequence is one.
   private let segments: [Int32]
   private let engine: Engine
-  private let device: Device
+  let device: Device
 
   /// - Parameters:
   ///   - ids: batch·length ids, padded at the end of each sequence.

@@ -113,9 +113,8 @@ public struct ModernBERT: TextEncoder {
           length: input.length, heads: shape.heads, bounds: sight.bounds, slopes: nil)
       }
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }
-      let context = try qkv.attention(
-        batch: input.batch, length: input.length, heads: shape.heads, bias: sight.bias, samples: names.sequences,
-        dropout: shape.attentionDropout, training: training)
+      let context = try sight.bias.attention(
+        qkv, shape, input.device, samples: names.sequences, training: training)
       return if let places = input.places { try context.rows(places) } else { context }
     }
   }
@@ -123,11 +122,11 @@ public struct ModernBERT: TextEncoder {
   // MARK: Where tokens stand, and what they see
 
   /// Of one kind of layer: the rotary tables [positions, headSize / 2], and what is hidden from a token, as bounds or as
-  /// a bias; both nil: nothing.
+  /// a bias; neither: nothing.
   struct Sight {
     var cosine, sine: Tensor
     var bounds: Tensor?
-    var bias: Tensor?
+    var bias: AttentionBias
   }
 
   struct Places {
@@ -143,29 +142,30 @@ public struct ModernBERT: TextEncoder {
     let tables = try tables.tables(input.length) { () throws(TorchError) in
       try rotary(shape.rotaryBase, input.length) + rotary(shape.modern.localRotaryBase, input.length)
     }
-    var global = Sight(cosine: tables[0], sine: tables[1]), local = Sight(cosine: tables[2], sine: tables[3])
+    let nothing = try AttentionBias(distance: nil, sequences: nil, of: input, training: training)
+    var global = Sight(cosine: tables[0], sine: tables[1], bias: nothing)
+    var local = Sight(cosine: tables[2], sine: tables[3], bias: nothing)
     if usesSegments {
       global.bounds = try input.bounds()
       local.bounds = try input.bounds(reach: shape.modern.reach)
     } else {
       let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
-      global.bias = try input.padding?.to(dtype, device: parameters.device)
-      local.bias = try localBias(input, dtype, beside: global.bias)
+      let padding = try input.padding?.to(dtype, device: parameters.device)
+      global.bias = try AttentionBias(distance: nil, sequences: padding, of: input, training: training)
+      local.bias = try AttentionBias(
+        distance: window(input.length, dtype), sequences: padding, of: input, training: training)
     }
     return Places(positions: try input.positions(), usesSegments: usesSegments, global: global, local: local)
   }
 
-  /// The bias of local layers: what global layers do not see, and what is out of reach.
-  private func localBias(_ input: EncoderInput, _ dtype: DType, beside hidden: Tensor?) throws(TorchError) -> Tensor? {
-    guard input.length > shape.modern.reach + 1 else { return hidden }
-    let window = try windows.tables(input.length) { () throws(TorchError) in
+  /// What is out of reach in local layers; nil: nothing.
+  private func window(_ length: Int, _ dtype: DType) throws(TorchError) -> Tensor? {
+    guard length > shape.modern.reach + 1 else { return nil }
+    return try windows.tables(length) { () throws(TorchError) in
       [
-        try Self.window(input.length, reach: shape.modern.reach, parameters.engine)
-          .to(dtype, device: parameters.device)
+        try Self.window(length, reach: shape.modern.reach, parameters.engine).to(dtype, device: parameters.device)
       ]
     }[0]
-    guard let hidden else { return window }
-    return try window.plus(hidden)
   }
 
   /// 0 up to a distance and −10,000 beyond it, [1, 1, length, length].

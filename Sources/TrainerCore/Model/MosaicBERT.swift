@@ -115,9 +115,8 @@ public struct MosaicBERT: TextEncoder {
           length: input.length, heads: shape.heads, bounds: distances.bounds, slopes: slopes)
       }
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }
-      let context = try qkv.attention(
-        batch: input.batch, length: input.length, heads: shape.heads, bias: distances.bias, rotary: distances.rotary,
-        samples: names.sequences, dropout: shape.attentionDropout, training: training)
+      let context = try distances.bias.attention(
+        qkv, shape, input.device, rotary: distances.rotary, samples: names.sequences, training: training)
       return if let places = input.places { try context.rows(places) } else { context }
     }
 
@@ -134,9 +133,9 @@ public struct MosaicBERT: TextEncoder {
   // MARK: Where tokens stand
 
   struct Distances {
-    var bias: Tensor?
+    var bias: AttentionBias
     var rotary: (cosine: Tensor, sine: Tensor)?
-    /// In place of a bias, with the segments' bounds.
+    /// In place of `bias`, with the segments' bounds.
     var slopes: Tensor?
     var bounds: Tensor?
   }
@@ -155,7 +154,8 @@ public struct MosaicBERT: TextEncoder {
       let slopes = try positions.tables(0) { () throws(TorchError) in
         [try parameters.engine.tensor(Self.slopes(shape.heads).map(Float.init), on: parameters.device)]
       }[0]
-      return Distances(slopes: slopes, bounds: try input.bounds())
+      let nothing = try AttentionBias(distance: nil, sequences: nil, of: input, training: training)
+      return Distances(bias: nothing, slopes: slopes, bounds: try input.bounds())
     }
     let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
     let device = parameters.device
@@ -164,13 +164,15 @@ public struct MosaicBERT: TextEncoder {
         let (cosine, sine) = try Self.rotary(shape, input.length, parameters.engine)
         return [try cosine.to(dtype, device: device), try sine.to(dtype, device: device)]
       }
-      return Distances(bias: try input.padding?.to(dtype, device: device), rotary: (rotary[0], rotary[1]))
+      let padding = try input.padding?.to(dtype, device: device)
+      let bias = try AttentionBias(distance: nil, sequences: padding, of: input, training: training)
+      return Distances(bias: bias, rotary: (rotary[0], rotary[1]))
     }
     let alibi = try positions.tables(input.length) { () throws(TorchError) in
       [try Self.alibi(shape.heads, input.length, parameters.engine).to(dtype, device: device)]
     }[0]
-    guard let padding = try input.padding else { return Distances(bias: alibi) }
-    return Distances(bias: try alibi.plus(padding.to(dtype, device: device)))
+    let padding = try input.padding?.to(dtype, device: device)
+    return Distances(bias: try AttentionBias(distance: alibi, sequences: padding, of: input, training: training))
   }
 
   /// −slope·|i − j|, [1, heads, length, length] (Press et al. 2022, arXiv:2108.12409, both directions).

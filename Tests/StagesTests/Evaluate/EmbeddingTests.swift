@@ -63,6 +63,62 @@ struct EmbeddingTests {
     #expect(together[0] != together[48])
   }
 
+  /// 36 texts of thousands of tokens, of unequal length: all at once, the windows of the local layers alone would take
+  /// more than the task is admitted by.
+  @Test func longTextsStayWithinTheDeclaredMemory() throws {
+    let model = try TinyModel(.modernBERT) { ($0.maximumLength, $0.layers) = (3000, 2) }
+    let lines = (0..<36).map { number in
+      let text = (0..<(2900 + number * 7)).map { ["東", "京", "大", "阪"][($0 * $0 + number) % 4] }.joined()
+      return JSONValue.object([JSONMember("text", .string(text))]).text()
+    }
+    var job = EmbeddingJob()
+    (job.checkpoint, job.tokenizer, job.maximumLength) = (model.folder, model.folder + "/tokenizer.json", 3000)
+    (job.texts, job.result) = (model.folder + "/texts.jsonl", model.folder + "/vectors.safetensors")
+    try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: job.texts)
+    try FileSystem.write(Array(job.json.text().utf8), to: model.folder + "/job.json")
+    let declared = try embedding(model, ["device": "cpu"], documents: 36).memoryBytes
+    // A worker ends with its standard input.
+    let command = "mkfifo in && exec '\(ChildProcess.pipeline)' worker embed job.json 0<>in"
+    let (result, bytes) = try ChildProcess(
+      ["-c", "cd '\(model.folder)' && " + command], program: "/bin/sh",
+      environment: ["PIPELINE_ENGINE": testEngine!.path]
+    ).waitMeasuringMemory()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(bytes > 64 << 20 && bytes < declared, "\(bytes >> 20) MiB of \(declared >> 20)")
+    #expect(try SafetensorsFile(job.result).entry("vectors").shape == [36, 48])
+  }
+
+  private func embedding(_ model: TinyModel, _ options: JSONValue, documents: Int) throws -> TaskPlan {
+    func wired(_ files: [ArtifactFile]) -> [WiredArtifact] {
+      [WiredArtifact(stage: "upstream", port: "output", files: files)]
+    }
+    let file = ArtifactFile(path: "/", name: "0.jsonl", bytes: 1, digest: Digester.digest([]), documents: documents)
+    let context = NodeContext(
+      inputs: [
+        "checkpoint": wired(try model.checkpoint), "tokenizer": wired(try model.tokenizerFiles),
+        "documents": wired([file]),
+      ], base: "/")
+    let description = StageDescription(DocumentsEmbed.self)
+    let stage = try description.configured(options).stage
+    return try #require(try stage.tasks(ofPhase: description.phases[0], in: context).first)
+  }
+
+  /// A length that an option states, or the model, counts in the declared memory.
+  @Test func theDeclaredMemoryIsOfTheLength() throws {
+    let model = try TinyModel(.mosaicBERT) { $0.maximumLength = 8192 }
+    func bytes(_ members: [JSONMember]) throws -> Int {
+      try embedding(model, .object(members + [JSONMember("device", "cpu")]), documents: 1).memoryBytes
+    }
+    let whole = try bytes([]), half = try bytes([JSONMember("maximumLength", 4096)])
+    // Biases of 12 heads.
+    #expect(whole - half > 12 * 3 * (8192 * 8192 - 4096 * 4096) * 4 - 1 << 28)
+    #expect(try bytes([JSONMember("maximumLength", 16384)]) == whole)
+    let error = #expect(throws: StageError.self) {
+      try StageDescription(DocumentsEmbed.self).configured(["maximumLength": 7])
+    }
+    #expect(error?.description.contains("below 8") == true)
+  }
+
   /// Every vector asks for its neighbors: of a thousand, each place is once the best one's.
   @Test(arguments: [[1000], [1, 999], [99, 1, 400, 500], [250, 250, 250, 250]])
   func neighborsEqualBruteForce(_ chunks: [Int]) throws {
