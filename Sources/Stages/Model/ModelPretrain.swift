@@ -152,7 +152,7 @@ public struct ModelPretrain: Stage {
     guard sets != nil || tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex() }
     let tokenizer = try TokenizerInput.files(context)
     let initial = context.files(Self.initial), resumed = try resumed(context)
-    let kind = try Self.kind(initial + resumed) ?? options.model
+    let shape = try plannedShape(initial + resumed), kind = shape.kind
     try options.checkSettings(of: kind)
     try checkReading(sets, tokens, resumed)
     var inputs: TaskInputs = [
@@ -168,7 +168,7 @@ public struct ModelPretrain: Stage {
       if sets == nil, heldOut == nil, unmasked == nil { try task.with(payload: cut(kind)) } else {
         try task.with(payload: Sets(cut: cut(kind), names: sets?.names, heldOut: heldOut?.names, unmasked: unmasked))
       }
-    task.resources = resources
+    task.resources = resources(shape)
     return task
   }
 

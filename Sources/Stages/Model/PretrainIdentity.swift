@@ -57,11 +57,6 @@ extension ModelPretrain {
     return Cut(processes: plannedProcesses, microbatchSize: options.microbatchSize)
   }
 
-  /// The architecture of a wired model.
-  static func kind(_ files: [ArtifactFile]) throws -> ModelShape.Kind? {
-    try files.first { $0.name == ModelShape.fileName }.map { try ModelShape(path: $0.path).kind }
-  }
-
   /// Identifies the training: everything that determines its steps, except how a step is divided and the options that
   /// change its later course, which may change when an unfinished training is resumed. What it is measured on, and what
   /// is published of its checkpoints, determines no step.

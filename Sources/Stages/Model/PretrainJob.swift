@@ -19,30 +19,42 @@ extension ModelPretrain {
     try LaunchEnvironment.of(nodes: options.nodes, processesPerNode: processes, environment: environment)
   }
 
-  /// What one machine gives to the training.
-  var resources: TaskResources {
+  /// What one machine gives to the training of a model of this shape.
+  func resources(_ shape: ModelShape) -> TaskResources {
     let isGPU = options.device.isGPU, processes = plannedProcessesPerMachine
     // On a GPU, threads only prepare batches.
     let cores =
       options.threads > 0 ? options.threads * processes : isGPU ? 4 * processes : max(processes, availableProcessors())
     return TaskResources(
-      memoryBytes: Int(min(1e15, processMemory * Double(processes))), cores: cores, gpus: isGPU ? processes : 0,
+      memoryBytes: Int(min(1e15, Double(processMemory(shape)) * Double(processes))), cores: cores,
+      gpus: isGPU ? processes : 0,
       nodes: plannedNodes)
   }
 
-  /// Main memory of a process in bytes, estimated from above by a third or so.
-  private var processMemory: Double {
-    let parameters = Double(options.shape(vocabulary: 32_768).parameterCount)
+  /// Main memory of a process in bytes, estimated from above.
+  private func processMemory(_ shape: ModelShape) -> Int {
     // Copies of weights and moments for a checkpoint; libtorch with CUDA.
-    guard !options.device.isGPU else { return parameters * 16 + 4 * 1_073_741_824 }
+    guard !options.device.isGPU else { return shape.parameterCount * 16 + 4 << 30 }
     // These, and weights, gradients and moments themselves; libtorch.
-    let fixed = parameters * 28 + 1_073_741_824
-    let tokens = Double(min(options.microbatchSize, options.batchSize)) * Double(options.sequenceLength)
-    // Of a token in a layer: states of the attention and of the feed-forward layers, and the weights of the attention.
-    let activations =
-      12 * Double(options.hiddenSize) + 6 * Double(options.intermediateSize)
-      + 4 * Double(options.heads) * Double(options.sequenceLength)
-    return fixed + tokens * activations * Double(options.recomputeActivations ? 1 : options.layers)
+    let fixed = shape.parameterCount * 28 + 1 << 30
+    var memory = HostMemory(
+      shape, sequences: min(options.microbatchSize, options.batchSize), length: options.sequenceLength,
+      predicted: options.maskFraction)
+    memory.isolatesDocuments = options.isolateDocuments
+    return fixed + memory.training(recomputes: options.recomputeActivations)
+  }
+
+  /// The shape that is trained, as far as plans need it: the wired model's, with the options' dropout, or the options' own
+  /// with a vocabulary of usual size.
+  /// - Parameter files: of the wired checkpoint or training; none: a new model.
+  func plannedShape(_ files: [ArtifactFile]) throws -> ModelShape {
+    guard let file = files.first(where: { $0.name == ModelShape.fileName }) else {
+      return options.shape(vocabulary: 32_768)
+    }
+    var shape = try ModelShape(path: file.path)
+    shape.dropout = options.dropout
+    shape.attentionDropout = shape.kind == .bert ? options.dropout : 0
+    return shape
   }
 
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {

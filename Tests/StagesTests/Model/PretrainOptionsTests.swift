@@ -248,7 +248,8 @@ import TrainerCore
     #expect(try task(.cpu) { _ in }.resources.cores == availableProcessors())
   }
 
-  /// Measured: 725 MB for these 16 million parameters and 4096 tokens, of which 300 MB are activations.
+  /// Measured in fine-tunings of a MosaicBERT of base size: 90 kB per token and layer, which are 23,000 values; by its sizes,
+  /// this one keeps half as many.
   @Test func theEstimateCoversActivationsOnTheCPU() throws {
     func bytes(_ change: (inout ModelPretrain.Options) -> Void = { _ in }) throws -> Int {
       try task(.cpu) { options in
@@ -259,7 +260,7 @@ import TrainerCore
     }
     let recomputed = try bytes { $0.recomputeActivations = true }
     let activations = try bytes() - recomputed
-    #expect((300_000_000...450_000_000).contains(activations))
+    #expect((800_000_000...1_100_000_000).contains(activations))
     let extreme = try bytes {
       ($0.microbatchSize, $0.batchSize, $0.sequenceLength, $0.maximumLength) = (1 << 20, 1 << 24, 1 << 20, 1 << 20)
     }
