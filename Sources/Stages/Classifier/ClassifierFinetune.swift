@@ -84,8 +84,10 @@ public struct ClassifierFinetune: Stage {
       let texts = context.files(Self.texts)
       let keys = (0..<options.folds).map(key) + [Self.whole]
       let bytes = texts.reduce(0) { $0 + Int($1.bytes) }
+      let training = try options.compute.bytes(ofTraining: options.tuning, context)
       return try options.compute.modelTasks(
-        keys.map { ($0, [Self.textsRole: texts]) }, context, weightCopies: 4, besides: 1 << 30 + 8 * bytes)
+        keys.map { ($0, [Self.textsRole: texts]) }, context, weightCopies: 4,
+        besides: 1 << 30 + training + 8 * bytes)
     case .judge:
       guard options.folds > 0 else { return [] }
       return [

@@ -112,17 +112,22 @@ public struct EvaluateGLUE: Stage {
 
   private func runPlans(_ context: PlanningContext, _ isWanted: (GLUERun) -> Bool) throws -> [TaskPlan] {
     let data = GLUEFiles(try context.files(options.folder)), models = context.files(Self.models)
-    let tasks = try context.files(Self.runs).compactMap { file -> (key: String, inputs: TaskInputs)? in
-      let run = try GLUERun(file)
-      guard isWanted(run) else { return nil }
+    let wanted = try context.files(Self.runs).map { (file: $0, run: try GLUERun($0)) }.filter { isWanted($0.run) }
+    let tasks = try wanted.map { file, run -> (key: String, inputs: TaskInputs) in
       let own = run.follows.map { seed in models.filter { $0.name.hasPrefix(Self.folder(seed) + "/") } } ?? []
       return (
         run.key,
         [Self.runRole: [file], Self.examplesRole: try data.chosen([run.task]).flatMap(\.1), Self.modelRole: own]
       )
     }
-    // Weights, gradients and both moments, PyTorch's own memory, activations, and the examples.
-    return try options.compute.modelTasks(tasks, context, weightCopies: 4, besides: 2 << 30)
+    // Weights, gradients and both moments, PyTorch's own memory and the examples; and activations, which differ by task.
+    let plans = try options.compute.modelTasks(tasks, context, weightCopies: 4, besides: 2 << 30)
+    return try zip(plans, wanted).map { plan, wanted in
+      plan.with(
+        moreMemory: try options.compute.bytes(
+          ofTraining: wanted.run.task.batchSize, maximumLength: options.maximumLength, dropout: options.dropout,
+          context))
+    }
   }
 
   private static func folder(_ seed: Int) -> String { "mnli-\(seed)" }

@@ -112,12 +112,19 @@ public struct EvaluateJGLUE: Stage {
 
   private func runPlans(_ context: PlanningContext) throws -> [TaskPlan] {
     let data = JGLUEFiles(try context.files(options.folder))
-    let tasks = try context.files(Self.runs).map { file -> (key: String, inputs: TaskInputs) in
-      let run = try JGLUERun(file)
-      return (run.key, [Self.runRole: [file], Self.examples: try data.chosen([run.task]).flatMap(\.1)])
+    let files = context.files(Self.runs), runs = try files.map { try JGLUERun($0) }
+    let tasks = try zip(files, runs).map { file, run -> (key: String, inputs: TaskInputs) in
+      (run.key, [Self.runRole: [file], Self.examples: try data.chosen([run.task]).flatMap(\.1)])
     }
-    // Weights, gradients and both moments, PyTorch's own memory, and activations.
-    return try options.compute.modelTasks(tasks, context, weightCopies: 4)
+    // Weights, gradients and both moments, PyTorch's own memory and the examples; and activations, which differ by task.
+    let plans = try options.compute.modelTasks(tasks, context, weightCopies: 4, besides: 2 << 30)
+    var activations: [JGLUEBenchmark: Int] = [:]
+    for task in Set(runs.map(\.task)) {
+      activations[task] = try options.compute.bytes(
+        ofTraining: task.batchSize * task.sequencesPerExample, maximumLength: task.maximumLength,
+        dropout: options.dropout, context)
+    }
+    return zip(plans, runs).map { $0.with(moreMemory: activations[$1.task] ?? 0) }
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {

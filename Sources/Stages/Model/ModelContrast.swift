@@ -137,19 +137,12 @@ public struct ModelContrast: Stage {
     ).map { $0.using(cores: options.compute.threads * processes, gpus: options.compute.device.isGPU ? processes : 0) }
   }
 
-  /// Main memory of what a process's forward pass keeps for the backward pass, estimated from above: of a token in a layer,
-  /// the states of the attention and of the feed-forward layers, and the weights of the attention. Of a GPU it is its own.
+  /// Main memory of what a process's forward pass keeps for the backward pass.
   private func activationBytes(_ context: PlanningContext, processes: Int) throws -> Int {
-    guard !options.compute.device.isGPU, let file = try CheckpointInput.files(context).first else { return 0 }
-    let shape = try ModelShape(path: file.path), tuning = options.tuning
-    let share = (tuning.batchSize + processes - 1) / processes
-    let examples = tuning.microbatchSize > 0 ? min(tuning.microbatchSize, share) : share
+    var share = options.tuning
+    share.batchSize = (share.batchSize + processes - 1) / processes
     // Each example's anchor and positive, and of pairs one negative.
-    let texts = Double(examples * (options.pairs.isEmpty ? 2 : 3))
-    let length = Double(min(tuning.maximumLength, shape.maximumLength))
-    let values =
-      8 * Double(shape.hiddenSize) + 3 * Double(shape.intermediateSize) + Double(shape.heads) * length
-    return boundedCount(4 * texts * length * Double(shape.layers) * values)
+    return try options.compute.bytes(ofTraining: share, sequencesPerExample: options.pairs.isEmpty ? 2 : 3, context)
   }
 
   /// Memory of a sample of a text of some bytes.

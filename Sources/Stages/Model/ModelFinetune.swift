@@ -48,7 +48,11 @@ public struct ModelFinetune: SinglePhaseStage {
     let sets: TaskInputs = [
       Self.trainingSet: try context.files(options.train), Self.testSet: try context.files(options.test),
     ]
-    return try options.compute.modelTasks([("finetune", sets)], context, weightCopies: 4)
+    let training = try options.compute.bytes(
+      ofTraining: options.tuning, sequencesPerExample: options.task.sequencesPerExample, context)
+    let bytes = (sets[Self.trainingSet] + sets[Self.testSet]).reduce(0) { $0 + Int($1.contentBytes) }
+    return try options.compute.modelTasks(
+      [("finetune", sets)], context, weightCopies: 4, besides: 1 << 30 + training + 8 * bytes)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -42,6 +42,9 @@ public enum JGLUEBenchmark: String, CaseIterable, Codable, Sendable {
 
   public static let entailments = ["entailment", "contradiction", "neutral"]
   static let choices = 5
+
+  /// Inputs of an example: one per choice.
+  public var sequencesPerExample: Int { self == .jcommonsenseqa ? Self.choices : 1 }
 }
 
 /// Scores on JGLUE's development sets that JGLUE's authors published (github.com/yahoojapan/JGLUE, v1.1–1.3).
