@@ -32,7 +32,8 @@ public struct HuggingFaceConvert: SinglePhaseStage {
     let inputs: TaskInputs = [
       TokenizerInput.role: try TokenizerInput.files(context), CheckpointInput.role: try CheckpointInput.files(context),
     ]
-    return [TaskPlan(key: "model", inputs: inputs, memoryBytes: 256 << 20)]
+    let memoryBytes = 256 << 20 + HuggingFaceRead.tokenizerBytes(inputs[TokenizerInput.role])
+    return [TaskPlan(key: "model", inputs: inputs, memoryBytes: memoryBytes)]
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -118,8 +119,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
         try sink(UnsafeRawBufferPointer(rebasing: bytes[(share * count * 4)..<((share + 1) * count * 4)]))
       }
     } else {
-      let floats = try weights.floats(of: parameter.ours.name)[(share * count)..<((share + 1) * count)]
-      try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+      try weights.floats(of: parameter.ours.name, elements: (share * count)..<((share + 1) * count), to: sink)
     }
     weights.release()
   }

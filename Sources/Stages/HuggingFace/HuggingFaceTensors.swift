@@ -82,9 +82,8 @@ struct HuggingFaceTensors {
     let start = unread * ours.shape.dropFirst().reduce(1, *)
     return TensorSource(ours.name, .float32, shape: ours.shape) { [model] (sink) throws(ShardError) in
       for name in parts {
-        let floats = try model.floats(of: name)[start...]
-        try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
-        try model.file(of: name).release()
+        let file = try model.file(of: name)
+        try file.floats(of: name, elements: start..<file.entry(name).count, to: sink)
       }
     }
   }

@@ -71,6 +71,19 @@ public final class SafetensorsFile: Sendable {
     }
   }
 
+  /// Passes a tensor's values to a sink, some at a time; see `floats(of:elements:)`.
+  /// - Throws: `ShardError` if there is no tensor of that name, or its elements are not floating point; what the sink throws.
+  public func floats(of name: String, elements: Range<Int>, to sink: TensorSource.Sink) throws(ShardError) {
+    for start in stride(from: elements.lowerBound, to: elements.upperBound, by: Self.block) {
+      let floats = try floats(of: name, elements: start..<min(start + Self.block, elements.upperBound))
+      try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+      release()
+    }
+  }
+
+  /// Values that are held at a time.
+  private static let block = 1 << 18
+
   private static func numbers<Bits: BitwiseCopyable>(
     _ bytes: UnsafeRawBufferPointer, _: Bits.Type, _ convert: (Bits) -> Float
   ) -> [Float] {

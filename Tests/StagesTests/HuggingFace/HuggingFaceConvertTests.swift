@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import Synchronization
 import TestKit
 import TextKit
 import TrainerCore
@@ -75,6 +76,58 @@ private func read(_ folder: String) throws -> StageHarness {
     #expect(try weights.digest == model.checkpoint[1].digest)
     #expect(try ModelShape(path: shape.path) == model.shape)
     #expect(back.warnings.isEmpty)
+  }
+
+  /// A classification model counts as many tokens as transformers, which cuts texts where the tokenizer says.
+  @Test(arguments: [(JSONValue.integer(24), 24), (.integer(400), 40), (.number(1e30), 40), (.null, 40)])
+  func aClassifiersLengthIsTheTokenizers(_ stated: JSONValue, _ length: Int) throws {
+    let model = try TinyModel(.bert)
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: try model.tuned(.texts(.singleLabel(["a", "b"])), seed: 1), to: "checkpoint")
+    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
+    let folder = folder(try convert.run())
+    let path = folder + "/tokenizer_config.json"
+    let members = try JSONValue.parse(FileSystem.read(path)).value.members ?? []
+    #expect(members.contains { $0.key == "model_max_length" && $0.value.integer == 40 })
+    let others = members.filter { $0.key != "model_max_length" }
+    let changed = JSONValue.object(others + [JSONMember("model_max_length", stated)])
+    try FileSystem.write(Array(changed.text().utf8), to: path)
+    let back = try read(folder)
+    defer { withExtendedLifetime((convert, back)) {} }
+    let task = try #require(back.files("checkpoint").first { $0.name == "task.json" })
+    #expect(try JSONValue.parse(FileSystem.read(task.path)).value["maximumLength"]?.integer == length)
+  }
+
+  /// No more than some of a tensor's values are held at a time, however large it is.
+  @Test(arguments: [ModelShape.Kind.bert, .modernBERT]) func largeTensorsAreReadInParts(_ kind: ModelShape.Kind) throws
+  {
+    let model = try TinyModel(kind) { ($0.vocabularySize, $0.layers) = (20_000, 1) }
+    let harness = try converted(model)
+    defer { withExtendedLifetime(harness) {} }
+    let sources = try HuggingFaceTensors(SafetensorsModel(folder(harness)), model.shape).sources()
+    let largest = Mutex(0), total = Mutex(0)
+    for source in sources {
+      try source.values { (piece) throws(ShardError) in
+        largest.withLock { $0 = max($0, piece.count) }
+        total.withLock { $0 += piece.count }
+      }
+    }
+    #expect(total.withLock { $0 } == sources.reduce(0) { $0 + 4 * $1.shape.reduce(1, *) })
+    #expect(total.withLock { $0 } > 3 << 20 && largest.withLock { $0 } <= 1 << 20)
+  }
+
+  /// What a task is admitted by covers the JSON of a large vocabulary as a tree, and no tensor.
+  @Test func memoryIsOfTheTokenizer() throws {
+    func memory(_ bytes: Int64) throws -> Int {
+      let files = [("config.json", 1000), ("tokenizer.json", bytes), ("model.safetensors", 2 << 30)].map {
+        ArtifactFile(path: "/\($0)", name: $0, bytes: $1, digest: Digester.digest([]))
+      }
+      let wired = [WiredArtifact(stage: "upstream", port: "output", files: files)]
+      let stage = HuggingFaceRead(options: HuggingFaceRead.Options())
+      return try stage.tasks(in: NodeContext(inputs: ["files": wired], base: "/"))[0].memoryBytes
+    }
+    let small = try memory(0), large = try memory(17 << 20)
+    #expect(small < 512 << 20 && large - small > 10 * 17 << 20 && large < 1 << 30)
   }
 
   @Test func aTokenizerThatDoesNotFitIsRefused() throws {
