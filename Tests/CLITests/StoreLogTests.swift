@@ -24,7 +24,7 @@ import Testing
     #expect(line.hasPrefix("run 1 began") && line.contains(": done after"), "\(line)")
   }
 
-  /// Every process reads the log that it finds. A run that does nothing adds to it, and does not wait for the disk.
+  /// A log keeps its size until it is emptied. A run that does nothing adds to it, and does not wait for the disk.
   @Test func aRunThatDidSomethingLeavesAShortLog() throws {
     let bench = try Workbench()
     func log(_ arguments: String...) throws -> Int64 {

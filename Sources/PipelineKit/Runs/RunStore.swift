@@ -91,7 +91,8 @@ public final class RunStore: Sendable {
     if hasNews.load(ordering: .relaxed) { try emptyLog(run) }
   }
 
-  /// What a run did is on the disk when it ends, and not in the log, which every process reads that opens the database next.
+  /// What a run did is on the disk when it ends, and not in the log, which whoever opens the database next reads, and which
+  /// keeps its size: as large as the largest manifest.
   ///
   /// While another process uses the log, it stays as it is. What is written into an empty log first waits for the disk; a run
   /// that does nothing must not, so it is written here.
