@@ -132,7 +132,7 @@ import Testing
     #expect(
       bench.errors(look) == [
         "FOLDER/.pipeline/pipeline.sqlite is not a pipeline database, or it is damaged (file is not a database). "
-          + "`pipeline run` moves it away and restores finished artifacts from their manifests; or move it yourself."
+          + "The next `pipeline run` moves it away and restores finished artifacts from their manifests."
       ])
     #expect(look.status == 1)
     let outcome = try bench.run("run", "corpus.json")

@@ -2,6 +2,17 @@ import ShardKit
 
 /// Puts a damaged database aside.
 extension StoreOpening {
+  /// SQLite opens most damaged files, and finds the damage when it reads the page; by then a run has begun.
+  private var mark: String { root + "/damaged" }
+
+  var isMarkedDamaged: Bool { FileSystem.exists(mark) }
+
+  /// Has the next run replace the database if the error is of damage. Marks nothing where the store cannot be written.
+  func markIfDamaged(_ error: any Error) {
+    guard let error = error as? RunError, error.code == .damaged else { return }
+    try? FileSystem.write(Array("\(error.message)\n".utf8), to: mark)
+  }
+
   /// Nothing is deleted: the old files are kept under another name. The log is moved first: next to a new database, it
   /// would be taken for that database's log.
   func moveAway() throws -> String {
@@ -13,6 +24,7 @@ extension StoreOpening {
     for suffix in ["-wal", "-shm", ""] where FileSystem.exists(path + suffix) {
       try FileSystem.rename(path + suffix, to: target + suffix)
     }
+    try FileSystem.remove(mark)
     return target
   }
 }

@@ -29,6 +29,6 @@ extension RunStore {
       try database.writeWithoutTransaction { db in
         _ = try Row.fetchAll(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
       }
-    } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
+    } catch { throw explained(error) }
   }
 }

@@ -39,11 +39,18 @@ public final class RunStore: Sendable {
   public func leaveOpen() { Self.leftOpen.withLock { $0.append(database) } }
 
   func write<T>(_ body: (Database) throws -> T) throws -> T {
-    do { return try database.write(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
+    do { return try database.write(body) } catch { throw explained(error) }
   }
 
   func read<T>(_ body: (Database) throws -> T) throws -> T {
-    do { return try database.read(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
+    do { return try database.read(body) } catch { throw explained(error) }
+  }
+
+  func explained(_ error: any Error) -> any Error {
+    let opening = StoreOpening(root: root)
+    let explained = StoreOpening.explained(error, opening.path)
+    if !isReadOnly { opening.markIfDamaged(explained) }
+    return explained
   }
 
   /// The documents that the store must not hold any more.

@@ -21,14 +21,19 @@ struct StoreOpening {
     // fail.
     let lock = try OpeningLock(root: root)
     defer { withExtendedLifetime(lock) {} }
+    if creating, isMarkedDamaged { return try replaced() }
     if let database = try sound() { return Opened(database: database) }
     // An older version of pipeline, which does not use this lock, may have just migrated it.
     usleep(200_000)
     do { return Opened(database: try connected()) } catch let error as RunError where error.code == .damaged {
       guard creating else { throw error }
-      let moved = try moveAway()
-      return Opened(database: try connected(), damaged: moved)
+      return try replaced()
     }
+  }
+
+  private func replaced() throws -> Opened {
+    let moved = try moveAway()
+    return Opened(database: try connected(), damaged: moved)
   }
 
   /// Nil if it is damaged.
@@ -161,7 +166,10 @@ struct StoreOpening {
 
   /// Classifies an error of opening: damage only if SQLite finds the file itself invalid.
   private static func openingError(_ error: any Error, _ path: String) -> any Error {
-    guard let database = error as? DatabaseError else { return RunError(.store, "\(path) cannot be opened (\(error))") }
+    guard let database = error as? DatabaseError else {
+      let known = explained(error, path)
+      return isOurs(known) ? known : RunError(.store, "\(path) cannot be opened (\(error))")
+    }
     switch database.resultCode {
     case .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
       return RunError(
@@ -174,6 +182,7 @@ struct StoreOpening {
   /// Turns a database error into a message; other errors are unchanged.
   static func explained(_ error: any Error, _ path: String) -> any Error {
     if let error = error as? StoredValueError { return damaged(path, error.message) }
+    if error is RowDecodingError { return damaged(path, "a row lacks a value that every row has") }
     guard let error = error as? DatabaseError else { return error }
     let message = error.message ?? "SQLite error \(error.resultCode.rawValue)"
     switch error.resultCode {
@@ -199,7 +208,7 @@ struct StoreOpening {
   private static func damaged(_ path: String, _ reason: String) -> RunError {
     RunError(
       .damaged, "\(path) is not a pipeline database, or it is damaged (\(reason))",
-      hint: "`pipeline run` moves it away and restores finished artifacts from their manifests; or move it yourself.")
+      hint: "The next `pipeline run` moves it away and restores finished artifacts from their manifests.")
   }
 }
 
