@@ -126,6 +126,16 @@ public final class ExternalSorter<Record: SortableRecord> {
     spilled = 0
   }
 
+  /// As `drain`, with one call for equal records.
+  /// - Throws: as `drain` does.
+  public func forEachDistinct(_ body: (Record) throws -> Void) throws {
+    var last: Record?
+    try drain { record in
+      if record != last { try body(record) }
+      last = record
+    }
+  }
+
   /// Makes one run of as many as can be merged at once, or as need be.
   private func mergeSome() throws {
     let merged = Array(runs.prefix(min(limits.mergedRuns, runs.count - limits.mergedRuns + 1)))

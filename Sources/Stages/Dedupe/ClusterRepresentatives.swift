@@ -93,13 +93,11 @@ struct ClusterRepresentatives {
   ) throws -> [UInt32] {
     let sorter = ExternalSorter<DocumentNumber>(scratch: scratch + "-documents", memoryBytes: memoryBytes / 4)
     try pairs { pair in
-      try sorter.append(DocumentNumber(value: pair.document))
-      try sorter.append(DocumentNumber(value: pair.survivor))
+      try sorter.append(DocumentNumber(pair.document))
+      try sorter.append(DocumentNumber(pair.survivor))
     }
     var documents: [UInt32] = []
-    try sorter.drain { document in
-      if documents.last != document.value { documents.append(document.value) }
-    }
+    try sorter.forEachDistinct { documents.append($0.number) }
     return documents
   }
 
@@ -132,12 +130,6 @@ struct ClusterRepresentatives {
     table.release()
     return order
   }
-}
-
-private struct DocumentNumber: SortableRecord {
-  var value: UInt32
-  var prefix: UInt64 { UInt64(value) }
-  static func < (a: DocumentNumber, b: DocumentNumber) -> Bool { a.value < b.value }
 }
 
 /// A pair by ranks; 0 is the best document.

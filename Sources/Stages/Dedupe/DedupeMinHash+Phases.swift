@@ -26,30 +26,69 @@ extension DedupeMinHash {
     try workspace.publish(Self.signatures, signatureFile, name: key + ".signatures", documents: index.count)
   }
 
-  /// *bands*: finds candidate pairs in some bands and keeps those that may be duplicates.
+  /// *bands*: finds the pairs of documents that share some bands.
   func searchBands(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let file = try workspace.file(Self.candidates, key + ".pairs")
+    let accepted = try AcceptedIndex(workspace.files(AcceptedIndex.role), shape, options)
+    let table = try table(workspace, accepted)
+    let search = CandidateSearch(
+      table: table, signatures: try signatureFiles(workspace, accepted),
+      absent: try accepted.absent(after: table.ownParts), memoryBytes: memoryBytes(workspace),
+      scratch: try workspace.temporaryDirectory() + "/band")
+    try search.pairs(of: workspace.payload(), check: workspace.control.check) { try file.write(record: $0) }
+    try workspace.publish(Self.candidates, file, name: key + ".pairs")
+  }
+
+  /// *comparisons*: keeps the pairs of some documents that may be duplicates.
+  func compareSignatures(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let acceptedFile = try workspace.file(Self.accepted, key + ".pairs")
     let undecidedFile = try workspace.file(Self.undecided, key + ".pairs")
     let accepted = try AcceptedIndex(workspace.files(AcceptedIndex.role), shape, options)
-    let table = try table(workspace, accepted)
-    let search = CandidateSearch(
-      table: table,
-      signatures: try SignatureFiles(
-        (workspace.files(Self.signatures) + accepted.signatures).map(\.path), shape: shape),
-      absent: try accepted.absent(after: table.ownParts), shape: shape, bounds: bounds,
-      memoryBytes: memoryBytes(workspace),
-      scratch: try workspace.temporaryDirectory() + "/band")
-    for band in try workspace.payload(Range<Int>.self) {
-      try workspace.control.check()
-      try search.search(band: band) { pair in
-        try acceptedFile.write(record: pair)
-      } possible: { pair in
-        try undecidedFile.write(record: pair)
-      }
+    let scratch = try workspace.temporaryDirectory()
+    let memory = memoryBytes(workspace)
+    let comparison = CandidateComparison(
+      try table(workspace, accepted), try signatureFiles(workspace, accepted), shape, bounds, memoryBytes: memory / 2)
+    let wanted = ExternalSorter<DocumentNumber>(scratch: scratch + "/wanted", memoryBytes: memory / 8)
+    func keep(_ pair: CandidatePair, _ isSure: Bool) throws {
+      if isSure { return try acceptedFile.write(record: pair) }
+      try undecidedFile.write(record: pair)
+      for document in [pair.better, pair.worse] { try wanted.append(DocumentNumber(document)) }
     }
+    try forEachCandidate(workspace, memoryBytes: memory / 8 * 3) { try comparison.add($0, keep) }
+    try comparison.finish(keep)
     try workspace.publish(Self.accepted, acceptedFile, name: key + ".pairs")
     try workspace.publish(Self.undecided, undecidedFile, name: key + ".pairs")
+    let wantedFile = try workspace.file(Self.wanted, key + ".numbers")
+    try wanted.forEachDistinct { try wantedFile.write(record: $0) }
+    try workspace.publish(Self.wanted, wantedFile, name: key + ".numbers")
+  }
+
+  /// The task's pairs from all bands, each once, in order.
+  private func forEachCandidate(
+    _ workspace: Workspace, memoryBytes: Int, _ body: (DocumentPair) throws -> Void
+  ) throws {
+    let files = try RecordsByDocument<DocumentPair>(workspace.files(Self.candidates).map(\.path)) { $0.first }
+    let sorter = ExternalSorter<DocumentPair>(
+      scratch: try workspace.temporaryDirectory() + "/pairs", memoryBytes: memoryBytes)
+    var count = 0
+    func check() throws {
+      count += 1
+      if count & 0xFFFF == 0 { try workspace.control.check() }
+    }
+    try files.forEach(of: workspace.payload()) { pair in
+      try check()
+      try sorter.append(pair)
+    }
+    try sorter.forEachDistinct { pair in
+      try check()
+      try body(pair)
+    }
+  }
+
+  private func signatureFiles(_ workspace: Workspace, _ accepted: AcceptedIndex) throws -> SignatureFiles {
+    try SignatureFiles((workspace.files(Self.signatures) + accepted.signatures).map(\.path), shape: shape)
   }
 
   /// *texts*: writes the shingle sets of one input file's documents in undecided pairs. A file without any is not read.
@@ -82,11 +121,8 @@ extension DedupeMinHash {
   /// - Parameter documents: the numbers of the file's documents.
   private func wantedRows(_ workspace: Workspace, among documents: Range<Int>) throws -> [Bool] {
     var wanted = [Bool](repeating: false, count: documents.count)
-    try forEachPair(workspace.files(Self.undecided)) { pair in
-      for document in [pair.better, pair.worse] where documents.contains(Int(document)) {
-        wanted[Int(document) - documents.lowerBound] = true
-      }
-    }
+    let files = try RecordsByDocument<DocumentNumber>(workspace.files("wanted").map(\.path)) { $0.number }
+    try files.forEach(of: documents) { wanted[Int($0.number) - documents.lowerBound] = true }
     return wanted
   }
 

@@ -4,8 +4,8 @@ import TextKit
 
 /// Removes near-duplicates: documents with similar sets of character shingles.
 ///
-/// Five phases: *signatures* computes the MinHash signatures of each input file's documents; *bands* finds pairs that
-/// share a band and compares their signatures; *texts* reads the documents of pairs that the signatures leave
+/// Six phases: *signatures* computes the MinHash signatures of each input file's documents; *bands* finds pairs that share
+/// a band; *comparisons* compares their signatures; *texts* reads the documents of pairs that the signatures leave
 /// undecided; *clusters* decides; *filter* writes the kept documents. Every phase spills to disk beyond the option
 /// `memory`. The result depends only on the set of documents, not on their order, the number of input files or the
 /// number of workers.
@@ -55,7 +55,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
   }
 
   public static let name = "dedupe.minhash"
-  public static let revision = 4
+  public static let revision = 5
   static let reason = "near-duplicate"
   public static let summary = "Removes near-duplicates, keeping the preferred document of each cluster."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
@@ -67,8 +67,10 @@ public struct DedupeMinHash: Stage, DerivedOptions {
   static let index = Output<Signatures>("index", "Signatures of the kept documents, to compare others against.")
   static let rows = Output<Signatures>("rows", "Ids, lengths and sources.", hidden: true)
   static let signatures = Output<Signatures>("signatures", "Signatures and band keys.", hidden: true)
+  static let candidates = Output<Signatures>("candidates", "Pairs that share a band.", hidden: true)
   static let accepted = Output<Signatures>("accepted", "Pairs decided by signatures.", hidden: true)
   static let undecided = Output<Signatures>("undecided", "Pairs to be decided by texts.", hidden: true)
+  static let wanted = Output<Signatures>("wanted", "Documents of undecided pairs.", hidden: true)
   static let shingles = Output<Signatures>("shingles", "Shingle sets of undecided pairs.", hidden: true)
   static let measures = Output<Signatures>("measures", "Lengths, sources and domains.", hidden: true)
   static let similarities = Output<Signatures>("similarities", "Pairs with their similarity.", hidden: true)
@@ -76,17 +78,17 @@ public struct DedupeMinHash: Stage, DerivedOptions {
   static let sizes = Output<Clusters>("sizes", "Documents that others stand for, by input file.", hidden: true)
   public static let inputs = [documents.port, against.port]
   public static let outputs = [
-    kept.port, index.port, rows.port, signatures.port, accepted.port, undecided.port, shingles.port, measures.port,
-    similarities.port, duplicates.port, sizes.port,
+    kept.port, index.port, rows.port, signatures.port, candidates.port, accepted.port, undecided.port, wanted.port,
+    shingles.port, measures.port, similarities.port, duplicates.port, sizes.port,
   ]
-  public enum Phase: String, StagePhase { case signatures, bands, texts, clusters, filter }
+  public enum Phase: String, StagePhase { case signatures, bands, comparisons, texts, clusters, filter }
 
   public static func options(of phase: Phase) -> Set<String>? {
     let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
     case .signatures: shape.union(["sources"])
-    case .bands: shape.union(["similarityFloor", "similarityCeiling"])
-    case .texts: shape
+    case .comparisons: shape.union(["similarityFloor", "similarityCeiling"])
+    case .bands, .texts: shape
     case .clusters: shape.union(["threshold", "clusterSize"])
     case .filter: ["threshold", "clusterSize"]
     }
@@ -167,6 +169,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
       _ = try AcceptedIndex(context.files(Self.against), shape, options)
       return TaskPlan.perFile(inputs)
     case .bands: return try bandTasks(context)
+    case .comparisons: return try comparisonTasks(context)
     case .texts: return try textTasks(inputs, context)
     case .clusters: return [try clusterTask(context)]
     case .filter:
@@ -196,15 +199,38 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     }
   }
 
+  /// One task per range of documents: of the pairs whose lower number is among them.
+  private func comparisonTasks(_ context: PlanningContext) throws -> [TaskPlan] {
+    let accepted = try AcceptedIndex(context.files(Self.against), shape, options)
+    let files: TaskInputs = [
+      "index": context.files(Self.rows), "signatures": context.files(Self.signatures),
+      AcceptedIndex.role: accepted.files, "candidates": context.files(Self.candidates),
+    ]
+    let documents = context.files(Self.rows).reduce(0) { $0 + $1.documents }
+    let count = min(64, max(1, documents / 50_000))
+    // Low numbers are the lower ones of a pair more often than high ones.
+    let pairs = 2 * context.files(Self.candidates).reduce(0) { $0 + Int($1.bytes) } / 8 / count
+    let signatures = min(pairs, documents / count + 1) * SignatureLayout(shape: shape).stride
+    let plan = TaskPlan(
+      key: "", inputs: files, memoryBytes: SortingMemory.planned(options.memory, sorting: 2 * (32 * pairs + signatures)))
+    let bytes = plan.files.reduce(0) { $0 + $1.bytes } / Int64(count)
+    return try (0..<count).map { part in
+      let range = documents * part / count..<documents * (part + 1) / count
+      var task = try plan.with(payload: range).reading(bytes: bytes)
+      task.key = TaskPlan.padded(part)
+      return task
+    }
+  }
+
   /// A task needs to know which document numbers are its own.
   private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
-    let open = context.files(Self.undecided)
+    let wanted = context.files(Self.wanted)
     var first = 0
     return try zip(inputs, context.files(Self.rows)).enumerated().map { part, files in
       let (documents, index) = files
       defer { first += index.documents }
       return try TaskPlan(
-        key: TaskPlan.padded(part), inputs: [.main: [documents], "undecided": open],
+        key: TaskPlan.padded(part), inputs: [.main: [documents], "wanted": wanted],
         payload: first..<(first + index.documents))
     }
   }
@@ -229,6 +255,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     switch phase {
     case .signatures: try writeSignatures(workspace)
     case .bands: try searchBands(workspace)
+    case .comparisons: try compareSignatures(workspace)
     case .texts: try readUndecidedTexts(workspace)
     case .clusters: try chooseRepresentatives(workspace)
     case .filter:

@@ -140,3 +140,13 @@ struct DocumentTable: Sendable {
   /// Releases touched pages from the process's memory.
   func release() { for part in parts { part.release() } }
 }
+
+/// A document's number in the table, to be sorted; 4 bytes on disk.
+struct DocumentNumber: SortableRecord {
+  let number: UInt32
+
+  init(_ number: UInt32) { self.number = number }
+
+  var prefix: UInt64 { UInt64(number) }
+  static func < (a: DocumentNumber, b: DocumentNumber) -> Bool { a.number < b.number }
+}

@@ -52,17 +52,11 @@ final class DocumentMeasures {
 
 /// Counts the documents that each kept one stands for.
 struct ClusterSizes {
-  private let sorter: ExternalSorter<Survivor>
-
-  private struct Survivor: SortableRecord {
-    var document: UInt32
-    var prefix: UInt64 { UInt64(document) }
-    static func < (a: Survivor, b: Survivor) -> Bool { a.document < b.document }
-  }
+  private let sorter: ExternalSorter<DocumentNumber>
 
   init(scratch: String, memoryBytes: Int) { sorter = ExternalSorter(scratch: scratch, memoryBytes: memoryBytes) }
 
-  func add(_ duplicate: Duplicate) throws { try sorter.append(Survivor(document: duplicate.survivor)) }
+  func add(_ duplicate: Duplicate) throws { try sorter.append(DocumentNumber(duplicate.survivor)) }
 
   /// One file per input file: rows and sizes above 1, 32 bits each, ascending.
   func write(_ workspace: Workspace, to output: Output<Clusters>, _ table: DocumentTable) throws {
@@ -83,12 +77,12 @@ struct ClusterSizes {
       if part < table.ownParts { sink = try workspace.file(output, name()) }
     }
     try sorter.drain { survivor in
-      if table.isAccepted(survivor.document) { return }
-      if last?.document == survivor.document {
+      if table.isAccepted(survivor.number) { return }
+      if last?.document == survivor.number {
         last!.size += 1
       } else {
         try flush()
-        last = (survivor.document, 2)
+        last = (survivor.number, 2)
       }
     }
     try flush()

@@ -69,13 +69,4 @@ extension SignatureShape {
     let byChance = 1.0 / 65536  // different elements with the same 16 bits
     return max(0, (Double(agreeingHashes) / Double(hashes) - byChance) / (1 - byChance))
   }
-
-  /// Whether two signatures share a band before `band`.
-  public func shareBand(before band: Int, _ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Bool {
-    (0..<band).contains { earlier in
-      // Most bands already differ in their first row.
-      a[earlier * rows] == b[earlier * rows]
-        && pl_lanes_agreeing(a + earlier * rows, b + earlier * rows, rows) == rows
-    }
-  }
 }

@@ -52,9 +52,9 @@ private struct Dedupe {
     #expect(threshold["signatures"] == [1, 1])
     #expect(threshold["bands"] == [bands, bands] && threshold["texts"] == [1, 1] && threshold["clusters"] == [1, 0])
 
-    // Outside of the range that is stored, pairs are searched again.
+    // Outside of the range that is stored, pairs are compared again.
     let low = try dedupe.run("\"threshold\": 0.5")
-    #expect(low["signatures"] == [1, 1] && low["bands"] == [bands, 0])
+    #expect(low["signatures"] == [1, 1] && low["bands"] == [bands, bands] && low["comparisons"] == [1, 0])
     #expect(try dedupe.run("\"threshold\": 0.5, \"similarityFloor\": 0.5, \"similarityCeiling\": 0.9").isEmpty)
 
     let width = try dedupe.run("\"threshold\": 0.8, \"shingleWidth\": 4")
