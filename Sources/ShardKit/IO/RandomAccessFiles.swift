@@ -5,6 +5,7 @@ import Glibc
 /// Unlike pages of mapped files, what is read costs neither memory of the process nor the time to map the pages around it
 /// and to release them.
 public final class RandomAccessFiles {
+  /// In bytes.
   public let sizes: [Int64]
   private let paths: [String]
   /// By file; -1 if it is not open.
@@ -14,19 +15,15 @@ public final class RandomAccessFiles {
   private var next = 0
   private let mostOpen: Int
 
-  /// - Parameter mostOpen: files open at a time; nil: what the process's limit allows to each of its threads.
-  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if a file is not a regular one.
-  public init(_ paths: [String], mostOpen: Int? = nil) throws(ShardError) {
-    self.paths = paths
+  /// Opens nothing yet: millions of files may be given of which few are read.
+  /// - Parameters:
+  ///   - files: with their sizes in bytes.
+  ///   - mostOpen: files open at a time; nil: what the process's limit allows to each of its threads.
+  public init(_ files: [(path: String, bytes: Int64)], mostOpen: Int? = nil) {
+    paths = files.map(\.path)
+    sizes = files.map(\.bytes)
     self.mostOpen = max(1, mostOpen ?? Self.share())
     descriptors = Array(repeating: -1, count: paths.count)
-    var sizes: [Int64] = []
-    for path in paths {
-      let (descriptor, bytes) = try RegularFile.open(path)
-      close(descriptor)
-      sizes.append(bytes)
-    }
-    self.sizes = sizes
   }
 
   deinit { for file in open { close(descriptors[file]) } }
@@ -38,7 +35,8 @@ public final class RandomAccessFiles {
   }
 
   /// Fills the buffer.
-  /// - Throws: `ShardError`: `.malformed` if the file ends before, or what opening it throws.
+  /// - Throws: `ShardError`: `.malformed` if the file ends before, or if it cannot be opened: `.notFound`, `.permission`,
+  ///   `.io`, or `.unsupported` if it is not a regular file.
   public func read(_ file: Int, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) {
     let descriptor = try descriptor(of: file)
     var done = 0

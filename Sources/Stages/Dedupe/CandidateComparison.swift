@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 import TextKit
 
@@ -125,12 +126,12 @@ final class RecordsByDocument<Record: BitwiseCopyable> {
   private let block = UnsafeMutableBufferPointer<Record>.allocate(capacity: 8192)
 
   /// - Parameter number: of the document by which a record is ordered.
-  /// - Throws: `ShardError` if a file cannot be opened, or is not whole records.
-  init(_ paths: [String], number: @escaping (Record) -> UInt32) throws(ShardError) {
-    files = try RandomAccessFiles(paths)
+  /// - Throws: `ShardError` if a file is not whole records.
+  init(_ records: [ArtifactFile], number: @escaping (Record) -> UInt32) throws(ShardError) {
+    files = RandomAccessFiles(records.map { ($0.path, $0.bytes) })
     self.number = number
-    for (path, size) in zip(paths, files.sizes) where Int(size) % MemoryLayout<Record>.stride != 0 {
-      throw ShardError(.malformed, path, "its records are incomplete", hint: "Run 'pipeline verify'.")
+    for file in records where Int(file.bytes) % MemoryLayout<Record>.stride != 0 {
+      throw ShardError(.malformed, file.path, "its records are incomplete", hint: "Run 'pipeline verify'.")
     }
   }
 

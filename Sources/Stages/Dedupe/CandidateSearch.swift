@@ -1,3 +1,4 @@
+import Glibc
 import ShardKit
 import TextKit
 
@@ -36,7 +37,7 @@ struct CandidateSearch {
   let signatures: SignatureFiles
   /// Rows of accepted documents that are not there any more, by file, ascending.
   var absent: [Int: [Int]] = [:]
-  /// Half for the records of a band, a quarter each for pairs and for pages of the table.
+  /// An eighth for counts of keys, three for the records of a band, a quarter each for pairs and for pages of the table.
   let memoryBytes: Int
   /// Path prefix of spilled files.
   let scratch: String
@@ -48,19 +49,26 @@ struct CandidateSearch {
     of bands: Range<Int>, check: () throws -> Void, _ body: (DocumentPair) throws -> Void
   ) throws {
     let pairs = ExternalSorter<DocumentPair>(scratch: "\(scratch)-pairs", memoryBytes: memoryBytes / 4)
+    let counts = KeyCounts(keys: table.count, memoryBytes: memoryBytes / 8)
     for band in bands {
       try check()
       let buckets = BucketPairs(table, pages: PageCount(limit: memoryBytes / 4))
-      try forEachBucket(of: band) { bucket in try buckets.forEachPair(&bucket) { try pairs.append($0) } }
+      try forEachBucket(of: band, counts) { bucket in try buckets.forEachPair(&bucket) { try pairs.append($0) } }
       table.release()
     }
     try pairs.forEachDistinct(body)
   }
 
-  /// Buckets of at least two documents.
-  private func forEachBucket(of band: Int, _ body: (inout [UInt32]) throws -> Void) throws {
-    let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 2)
-    for part in signatures.counts.indices { try appendKeys(of: part, band: band, to: sorter) }
+  /// Buckets of at least two documents. Most keys belong to one document: they are left out before the others are sorted.
+  private func forEachBucket(
+    of band: Int, _ counts: KeyCounts, _ body: (inout [UInt32]) throws -> Void
+  ) throws {
+    let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 8 * 3)
+    counts.reset()
+    try forEachKey(of: band) { key, _ in counts.add(key) }
+    try forEachKey(of: band) { key, document in
+      if counts.mayOccurAgain(key) { try sorter.append(BandRecord(key: key, document: document)) }
+    }
     var bucket: [UInt32] = []
     var key: UInt64 = 0
     try sorter.drain { record in
@@ -74,18 +82,59 @@ struct CandidateSearch {
     if bucket.count >= 2 { try body(&bucket) }
   }
 
-  private func appendKeys(of part: Int, band: Int, to sorter: ExternalSorter<BandRecord>) throws {
-    try signatures.forEachKeyBlock(of: part, band: band) { row, keys in
-      let absent = absent[part].map { rows in rows[lowerBound(rows, row)..<lowerBound(rows, row + keys.count)] } ?? []
-      var next = absent.startIndex
-      for (place, key) in keys.enumerated() {
-        if next < absent.endIndex, absent[next] == row + place {
-          next += 1
-          continue
+  @inline(__always)
+  private func forEachKey(of band: Int, _ body: (_ key: UInt64, _ document: UInt32) throws -> Void) throws {
+    for part in signatures.counts.indices {
+      try signatures.forEachKeyBlock(of: part, band: band) { row, keys in
+        let absent =
+          absent[part].map { rows in rows[lowerBound(rows, row)..<lowerBound(rows, row + keys.count)] } ?? []
+        let first = UInt32(table.bases[part] + row)
+        var next = absent.startIndex
+        for (place, key) in keys.enumerated() {
+          if next < absent.endIndex, absent[next] == row + place {
+            next += 1
+            continue
+          }
+          try body(key, first + UInt32(place))
         }
-        try sorter.append(BandRecord(key: key, document: UInt32(table.bases[part] + row + place)))
       }
     }
+  }
+}
+
+/// Counts keys, without the keys: one or several of those that share a place.
+private final class KeyCounts {
+  /// Two bits per place.
+  private let counts: UnsafeMutableRawBufferPointer
+  private let mask: UInt64
+
+  /// - Parameters:
+  ///   - keys: how many will be added: eight places each, if there is memory.
+  ///   - memoryBytes: at most.
+  init(keys: Int, memoryBytes: Int) {
+    let wanted = max(1024, 2 * keys), most = max(64, memoryBytes)
+    let bytes = 1 << (Int.bitWidth - 1 - min(wanted, most).leadingZeroBitCount)
+    counts = .allocate(byteCount: bytes, alignment: 64)
+    mask = UInt64(bytes) * 4 - 1
+  }
+
+  deinit { counts.deallocate() }
+
+  func reset() { memset(counts.baseAddress!, 0, counts.count) }
+
+  /// - Parameter key: its bits are as good as random.
+  @inline(__always)
+  func add(_ key: UInt64) {
+    let place = Int(key & mask), shift = UInt8(truncatingIfNeeded: 2 * (place & 3))
+    let four = counts[place >> 2]
+    if four >> shift & 3 < 2 { counts[place >> 2] = four + 1 << shift }
+  }
+
+  /// Whether it was added more than once, or shares its place with another key.
+  @inline(__always)
+  func mayOccurAgain(_ key: UInt64) -> Bool {
+    let place = Int(key & mask)
+    return counts[place >> 2] >> UInt8(truncatingIfNeeded: 2 * (place & 3)) & 3 >= 2
   }
 }
 

@@ -69,7 +69,7 @@ extension DedupeMinHash {
   private func forEachCandidate(
     _ workspace: Workspace, memoryBytes: Int, _ body: (DocumentPair) throws -> Void
   ) throws {
-    let files = try RecordsByDocument<DocumentPair>(workspace.files(Self.candidates).map(\.path)) { $0.first }
+    let files = try RecordsByDocument<DocumentPair>(workspace.files(Self.candidates)) { $0.first }
     let sorter = ExternalSorter<DocumentPair>(
       scratch: try workspace.temporaryDirectory() + "/pairs", memoryBytes: memoryBytes)
     var count = 0
@@ -88,7 +88,7 @@ extension DedupeMinHash {
   }
 
   private func signatureFiles(_ workspace: Workspace, _ accepted: AcceptedIndex) throws -> SignatureFiles {
-    try SignatureFiles((workspace.files(Self.signatures) + accepted.signatures).map(\.path), shape: shape)
+    try SignatureFiles(workspace.files(Self.signatures) + accepted.signatures, shape: shape)
   }
 
   /// *texts*: writes the shingle sets of one input file's documents in undecided pairs. A file without any is not read.
@@ -121,7 +121,7 @@ extension DedupeMinHash {
   /// - Parameter documents: the numbers of the file's documents.
   private func wantedRows(_ workspace: Workspace, among documents: Range<Int>) throws -> [Bool] {
     var wanted = [Bool](repeating: false, count: documents.count)
-    let files = try RecordsByDocument<DocumentNumber>(workspace.files("wanted").map(\.path)) { $0.number }
+    let files = try RecordsByDocument<DocumentNumber>(workspace.files("wanted")) { $0.number }
     try files.forEach(of: documents) { wanted[Int($0.number) - documents.lowerBound] = true }
     return wanted
   }

@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 import TextKit
 
@@ -64,16 +65,16 @@ final class SignatureFiles {
   private let files: RandomAccessFiles
   private let keys = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: SignatureLayout.blockDocuments)
 
-  /// - Throws: `ShardError` if a file cannot be opened, or is not whole signatures.
-  init(_ paths: [String], shape: SignatureShape) throws(ShardError) {
+  /// - Throws: `ShardError` if a file is not whole signatures.
+  init(_ signatures: [ArtifactFile], shape: SignatureShape) throws(ShardError) {
     let layout = SignatureLayout(shape: shape)
-    files = try RandomAccessFiles(paths)
+    files = RandomAccessFiles(signatures.map { ($0.path, $0.bytes) })
     var counts: [Int] = []
-    for (path, size) in zip(paths, files.sizes) {
-      guard Int(size) % layout.documentBytes == 0 else {
-        throw ShardError(.malformed, path, "its signatures are incomplete", hint: "Run 'pipeline verify'.")
+    for file in signatures {
+      guard Int(file.bytes) % layout.documentBytes == 0 else {
+        throw ShardError(.malformed, file.path, "its signatures are incomplete", hint: "Run 'pipeline verify'.")
       }
-      counts.append(Int(size) / layout.documentBytes)
+      counts.append(Int(file.bytes) / layout.documentBytes)
     }
     self.counts = counts
     self.layout = layout

@@ -7,16 +7,16 @@ import Testing
   private let folder = temporaryDirectory()
   deinit { try? FileSystem.removeTree(folder) }
 
-  private func files(_ count: Int) throws -> [String] {
+  private func files(_ count: Int) throws -> [(path: String, bytes: Int64)] {
     try (0..<count).map { file in
       let path = "\(folder)/\(file)"
       try FileSystem.write((0..<100).map { UInt8($0 + file) }, to: path)
-      return path
+      return (path, 100)
     }
   }
 
   @Test func moreFilesThanMayBeOpen() throws {
-    let reader = try RandomAccessFiles(try files(20), mostOpen: 3)
+    let reader = RandomAccessFiles(try files(20), mostOpen: 3)
     #expect(reader.sizes == Array(repeating: 100, count: 20))
     var random = SplitMix(seed: 1)
     var buffer = [UInt8](repeating: 0, count: 5)
@@ -28,13 +28,13 @@ import Testing
   }
 
   @Test func aFileThatBecameShorterIsNamed() throws {
-    let paths = try files(2)
-    let reader = try RandomAccessFiles(paths)
-    try FileSystem.write([1, 2, 3], to: paths[1])
+    let files = try files(2)
+    let reader = RandomAccessFiles(files)
+    try FileSystem.write([1, 2, 3], to: files[1].path)
     var buffer = [UInt8](repeating: 0, count: 5)
     let error = #expect(throws: ShardError.self) {
       try buffer.withUnsafeMutableBytes { try reader.read(1, at: 0, into: $0) }
     }
-    #expect(error?.code == .malformed && error.map { "\($0)".contains(paths[1]) } == true)
+    #expect(error?.code == .malformed && error.map { "\($0)".contains(files[1].path) } == true)
   }
 }
