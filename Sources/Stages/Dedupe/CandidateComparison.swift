@@ -87,7 +87,8 @@ final class CandidateComparison {
       if pages.touch(4) { table.release() }
       let isOrdered = table.isBetter(pair.first, pair.second)
       let found = CandidatePair(
-        better: isOrdered ? pair.first : pair.second, worse: isOrdered ? pair.second : pair.first, agreeingHashes: equal)
+        better: isOrdered ? pair.first : pair.second, worse: isOrdered ? pair.second : pair.first, agreeingHashes: equal
+      )
       try body(found, equal >= bounds.sureLanes || table.isAccepted(found.better))
     }
     pairs.removeAll(keepingCapacity: true)

@@ -31,6 +31,8 @@ struct ClusterRepresentatives {
   let scratch: String
 
   struct Census: Equatable {
+    /// Pairs of duplicates.
+    var pairs = 0
     var clusters = 0
     var largestCluster = 0
   }
@@ -38,11 +40,13 @@ struct ClusterRepresentatives {
   /// Chooses by stored pairs of at least a similarity, and lists what goes.
   /// - Parameter sizes: what every kept document stands for is added to it.
   func choose(
-    fromPairsIn path: String, threshold: Double, to files: inout DuplicateFiles, _ sizes: ClusterSizes?
+    fromPairsIn paths: [String], threshold: Double, to files: inout DuplicateFiles, _ sizes: ClusterSizes?
   ) throws -> Census {
     let census = try choose { emit in
-      try forEachRecord(of: path, as: MeasuredPair.self) { pair in
-        if pair.similarity >= threshold { try emit(Duplicate(pair)) }
+      for path in paths {
+        try forEachRecord(of: path, as: MeasuredPair.self) { pair in
+          if pair.similarity >= threshold { try emit(Duplicate(pair)) }
+        }
       }
     } found: { duplicate in
       try files.append(duplicate)
@@ -64,7 +68,9 @@ struct ClusterRepresentatives {
     var ranks = [UInt32](repeating: 0, count: order.count)
     for (rank, node) in order.enumerated() { ranks[Int(node)] = UInt32(rank) }
     let edges = ExternalSorter<RankedPair>(scratch: scratch + "-pairs", memoryBytes: memoryBytes / 4)
+    var count = 0
     try pairs { pair in
+      count += 1
       let a = ranks[lowerBound(documents, pair.document)]
       let b = ranks[lowerBound(documents, pair.survivor)]
       try edges.append(
@@ -84,7 +90,7 @@ struct ClusterRepresentatives {
     }
     try duplicates.drain(found)
     let (sets, largest) = clusters.census()
-    return Census(clusters: sets, largestCluster: largest)
+    return Census(pairs: count, clusters: sets, largestCluster: largest)
   }
 
   /// The documents that occur in pairs, ascending; nodes are indices into this list.

@@ -113,6 +113,7 @@ extension DedupeMinHash {
         row += 1
         if row % 64 == 0 { try workspace.control.check() }
       }
+      try sets.finish()
     }
     workspace.metric("texts-compared", Double(wanted.count { $0 }))
     try workspace.publish(Self.shingles, file, name: key + ".shingles")
@@ -126,47 +127,46 @@ extension DedupeMinHash {
     return wanted
   }
 
-  /// *clusters*: stores the pairs with their similarities, and lists the removed documents of each input file.
+  /// *similarities*: stores the pairs of some documents with their similarities.
+  func measurePairs(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let file = try workspace.file(Self.similarities, key + ".pairs")
+    try forEachPair(workspace.files("accepted")) { pair in
+      let similarity = shape.similarity(agreeingHashes: Int(pair.agreeingHashes))
+      try file.write(record: MeasuredPair(pair, similarity: similarity, isExact: false))
+    }
+    let bases = workspace.files("rows").reduce(into: [0]) { $0.append($0.last! + $1.documents) }
+    let sets = try ShingleSets(workspace.files("shingles").map(\.path), bases: bases)
+    var pages = PageCount(limit: SortingMemory.mappedBytes)
+    try forEachPair(workspace.files("undecided")) { pair in
+      // Half of the places are those of the tables.
+      if pages.touch(4 + (try sets.bytes(pair.better) + sets.bytes(pair.worse)) >> 16) { sets.release() }
+      let similarity = try sets.jaccard(pair.better, pair.worse)
+      try file.write(record: MeasuredPair(pair, similarity: similarity, isExact: true))
+    }
+    try workspace.publish(Self.similarities, file, name: key + ".pairs")
+  }
+
+  /// *clusters*: lists the removed documents of each input file.
   func chooseRepresentatives(_ workspace: Workspace) throws {
     let table = try table(workspace, try AcceptedIndex(workspace.files(AcceptedIndex.role), shape, options))
-    let file = try workspace.file(Self.similarities, "all.pairs")
-    let pairs = try writeSimilarities(file, table, workspace)
-    try workspace.publish(Self.similarities, file, name: "all.pairs")
     let choice = ClusterRepresentatives(
       table: table, memoryBytes: memoryBytes(workspace), scratch: try workspace.temporaryDirectory() + "/choice")
     var files = DuplicateFiles(workspace, Self.duplicates, table, rows: Self.index)
     let sizes = ClusterSizes(scratch: choice.scratch + "-sizes", memoryBytes: choice.memoryBytes / 4)
     let census = try choice.choose(
-      fromPairsIn: file.path, threshold: options.threshold, to: &files, options.clusterSize ? sizes : nil)
+      fromPairsIn: workspace.files(Self.similarities).map(\.path), threshold: options.threshold, to: &files,
+      options.clusterSize ? sizes : nil)
     try AcceptedIndex.publish(workspace, shape, options)
     if options.clusterSize { try sizes.write(workspace, to: Self.sizes, table) }
     workspace.metric("recall at the threshold", shape.recall(at: options.threshold))
-    workspace.metric("pairs", Double(pairs))
+    workspace.metric("pairs", Double(census.pairs))
     workspace.metric("clusters", Double(census.clusters))
     workspace.metric("largest-cluster", Double(census.largestCluster))
   }
 
   private func table(_ workspace: Workspace, _ accepted: AcceptedIndex) throws -> DocumentTable {
     try DocumentTable(workspace.files(Self.rows).map(\.path), accepted: accepted.rows.map(\.path))
-  }
-
-  /// - Returns: how many of the pairs are duplicates.
-  private func writeSimilarities(_ file: FileSink, _ table: DocumentTable, _ workspace: Workspace) throws -> Int {
-    var pairs = 0
-    func write(_ pair: CandidatePair, _ similarity: Double, isExact: Bool) throws {
-      try file.write(record: MeasuredPair(pair, similarity: similarity, isExact: isExact))
-      if similarity >= options.threshold { pairs += 1 }
-    }
-    try forEachPair(workspace.files(Self.accepted)) { pair in
-      try write(pair, shape.similarity(agreeingHashes: Int(pair.agreeingHashes)), isExact: false)
-    }
-    let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
-    var pages = PageCount(limit: memoryBytes(workspace) / 2)
-    try forEachPair(workspace.files(Self.undecided)) { pair in
-      if pages.touch(2 + (sets.bytes(pair.better) + sets.bytes(pair.worse)) >> 16) { sets.release() }
-      try write(pair, sets.jaccard(pair.better, pair.worse), isExact: true)
-    }
-    return pairs
   }
 
   private func forEachPair(_ files: [ArtifactFile], _ body: (CandidatePair) throws -> Void) throws {

@@ -4,9 +4,9 @@ import TextKit
 
 /// Removes near-duplicates: documents with similar sets of character shingles.
 ///
-/// Six phases: *signatures* computes the MinHash signatures of each input file's documents; *bands* finds pairs that share
+/// Seven phases: *signatures* computes the MinHash signatures of each input file's documents; *bands* finds pairs that share
 /// a band; *comparisons* compares their signatures; *texts* reads the documents of pairs that the signatures leave
-/// undecided; *clusters* decides; *filter* writes the kept documents. Every phase spills to disk beyond the option
+/// undecided; *similarities* compares these; *clusters* decides; *filter* writes the kept documents. Every phase spills to disk beyond the option
 /// `memory`. The result depends only on the set of documents, not on their order, the number of input files or the
 /// number of workers.
 public struct DedupeMinHash: Stage, DerivedOptions {
@@ -81,14 +81,14 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     kept.port, index.port, rows.port, signatures.port, candidates.port, accepted.port, undecided.port, wanted.port,
     shingles.port, measures.port, similarities.port, duplicates.port, sizes.port,
   ]
-  public enum Phase: String, StagePhase { case signatures, bands, comparisons, texts, clusters, filter }
+  public enum Phase: String, StagePhase { case signatures, bands, comparisons, texts, similarities, clusters, filter }
 
   public static func options(of phase: Phase) -> Set<String>? {
     let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
     case .signatures: shape.union(["sources"])
     case .comparisons: shape.union(["similarityFloor", "similarityCeiling"])
-    case .bands, .texts: shape
+    case .bands, .texts, .similarities: shape
     case .clusters: shape.union(["threshold", "clusterSize"])
     case .filter: ["threshold", "clusterSize"]
     }
@@ -171,6 +171,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     case .bands: return try bandTasks(context)
     case .comparisons: return try comparisonTasks(context)
     case .texts: return try textTasks(inputs, context)
+    case .similarities: return similarityTasks(context)
     case .clusters: return [try clusterTask(context)]
     case .filter:
       let plans = DuplicateFilter.tasks(inputs, index: context.files(Self.rows), context.files(Self.duplicates))
@@ -212,7 +213,8 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     let pairs = 2 * context.files(Self.candidates).reduce(0) { $0 + Int($1.bytes) } / 8 / count
     let signatures = min(pairs, documents / count + 1) * SignatureLayout(shape: shape).stride
     let plan = TaskPlan(
-      key: "", inputs: files, memoryBytes: SortingMemory.planned(options.memory, sorting: 2 * (32 * pairs + signatures)))
+      key: "", inputs: files, memoryBytes: SortingMemory.planned(options.memory, sorting: 2 * (32 * pairs + signatures))
+    )
     let bytes = plan.files.reduce(0) { $0 + $1.bytes } / Int64(count)
     return try (0..<count).map { part in
       let range = documents * part / count..<documents * (part + 1) / count
@@ -235,20 +237,34 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     }
   }
 
+  /// One task per task of *comparisons*.
+  private func similarityTasks(_ context: PlanningContext) -> [TaskPlan] {
+    let (rows, shingles) = (context.files(Self.rows), context.files(Self.shingles))
+    let pairs = Array(zip(context.files(Self.accepted), context.files(Self.undecided)))
+    let bytes = shingles.reduce(0) { $0 + $1.bytes } / Int64(max(1, pairs.count))
+    return pairs.enumerated().map { part, files in
+      let (accepted, undecided) = files
+      return TaskPlan(
+        key: TaskPlan.padded(part),
+        inputs: ["accepted": [accepted], "undecided": [undecided], "rows": rows, "shingles": shingles],
+        memoryBytes: SortingMemory.otherBytes
+      ).reading(bytes: accepted.bytes + undecided.bytes + bytes)
+    }
+  }
+
   private func clusterTask(_ context: PlanningContext) throws -> TaskPlan {
     let accepted = try AcceptedIndex(context.files(Self.against), shape, options)
+    let pairs = context.files(Self.similarities)
     let files: TaskInputs = [
       "index": context.files(Self.rows), "signatures": context.files(Self.signatures),
-      AcceptedIndex.role: accepted.files, "accepted": context.files(Self.accepted),
-      "undecided": context.files(Self.undecided), "shingles": context.files(Self.shingles),
+      AcceptedIndex.role: accepted.files, "similarities": pairs,
     ]
-    let pairBytes = (context.files(Self.accepted) + context.files(Self.undecided)).reduce(0) { $0 + Int($1.bytes) }
+    let count = pairs.reduce(0) { $0 + Int($1.bytes) } / MemoryLayout<MeasuredPair>.stride
     let documents = context.files(Self.rows).reduce(accepted.documents) { $0 + $1.documents }
-    let compared = min(documents, 2 * pairBytes / MemoryLayout<CandidatePair>.stride)
     return TaskPlan(
       key: "all", inputs: files,
-      memoryBytes: SortingMemory.planned(options.memory, sorting: 16 * pairBytes)
-        + ClusterRepresentatives.bytesPerDocument * compared)
+      memoryBytes: SortingMemory.planned(options.memory, sorting: 192 * count)
+        + ClusterRepresentatives.bytesPerDocument * min(documents, 2 * count))
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
@@ -257,6 +273,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     case .bands: try searchBands(workspace)
     case .comparisons: try compareSignatures(workspace)
     case .texts: try readUndecidedTexts(workspace)
+    case .similarities: try measurePairs(workspace)
     case .clusters: try chooseRepresentatives(workspace)
     case .filter:
       try DuplicateFilter(reason: Self.reason, threshold: options.threshold, writesSizes: options.clusterSize)

@@ -138,7 +138,7 @@ extension DedupeSemantic {
     var files = DuplicateFiles(workspace, Self.duplicates, table)
     let sizes = ClusterSizes(scratch: scratch + "/sizes", memoryBytes: memoryBytes / 4)
     let census = try choice.choose(
-      fromPairsIn: file.path, threshold: options.threshold, to: &files, options.clusterSize ? sizes : nil)
+      fromPairsIn: [file.path], threshold: options.threshold, to: &files, options.clusterSize ? sizes : nil)
     if options.clusterSize { try sizes.write(workspace, to: Self.sizes, table) }
     workspace.metric("pairs", Double(pairs))
     workspace.metric("clusters", Double(census.clusters))

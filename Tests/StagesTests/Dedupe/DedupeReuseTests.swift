@@ -50,7 +50,9 @@ private struct Dedupe {
 
     let threshold = try dedupe.run("\"threshold\": 0.8")
     #expect(threshold["signatures"] == [1, 1])
-    #expect(threshold["bands"] == [bands, bands] && threshold["texts"] == [1, 1] && threshold["clusters"] == [1, 0])
+    #expect(threshold["bands"] == [bands, bands] && threshold["texts"] == [1, 1])
+    #expect(
+      threshold["comparisons"] == [1, 1] && threshold["similarities"] == [1, 1] && threshold["clusters"] == [1, 0])
 
     // Outside of the range that is stored, pairs are compared again.
     let low = try dedupe.run("\"threshold\": 0.5")
