@@ -157,7 +157,8 @@ public struct TokenizerTrain: Stage {
     var document = Document()
     var runs = 0
     while try stream.next(&document) {
-      try document.text.withUnsafeBufferPointer { try split($0) { words.add($0) } }
+      try document.text.withUnsafeBufferPointer { try split($0) { words.addSoon($0) } }
+      words.settle()
       workspace.consume(bytes: document.text.count)
       // Hash tables double when they grow.
       if words.memoryBytes > options.countingMemory.bytes / 2 {

@@ -1,3 +1,5 @@
+import CKernels
+import Glibc
 public import ShardKit
 
 /// Distinct words with their numbers of occurrences, in memory: an open-addressed table over one arena of bytes.
@@ -15,6 +17,7 @@ public struct WordCounts: ~Copyable {
   private var slots: UnsafeMutableBufferPointer<UInt64>
   private var entries: [Entry] = []
   private var arena: [UInt8] = []
+  private var waiting = WaitingWords()
 
   public init() {
     slots = .allocate(capacity: 1 << 12)
@@ -32,9 +35,38 @@ public struct WordCounts: ~Copyable {
     arena.count + entries.count * MemoryLayout<Entry>.stride + slots.count * MemoryLayout<UInt64>.stride
   }
 
+  /// Counts a word some words later, while its place in the table is loaded into the cache; `settle` counts the last ones.
+  @inline(__always)
+  public mutating func addSoon(_ word: UnsafeBufferPointer<UInt8>) {
+    let hash = recordHash(UnsafeRawBufferPointer(word))
+    guard word.count <= WaitingWords.longest else { return add(word, hash, count: 1) }
+    if waiting.isFull { addFirstWaiting() }
+    waiting.append(word, hash)
+    pl_prefetch(slots.baseAddress! + place(hash))
+    if let hash = waiting.halfway {
+      let slot = slots[place(hash)]
+      if slot != 0 { entries.withUnsafeBufferPointer { pl_prefetch($0.baseAddress! + Int(slot & 0xFFFF_FFFF) - 1) } }
+    }
+  }
+
+  /// Counts what still waits, before anything else is asked.
+  public mutating func settle() { while !waiting.isEmpty { addFirstWaiting() } }
+
+  private mutating func addFirstWaiting() {
+    let (hash, word) = waiting.removeFirst()
+    add(word, hash, count: 1)
+  }
+
+  @inline(__always)
+  private func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (slots.count &- 1) }
+
   @inline(__always)
   public mutating func add(_ word: UnsafeBufferPointer<UInt8>, count: Int64 = 1) {
-    let hash = recordHash(UnsafeRawBufferPointer(word))
+    add(word, recordHash(UnsafeRawBufferPointer(word)), count: count)
+  }
+
+  @inline(__always)
+  private mutating func add(_ word: UnsafeBufferPointer<UInt8>, _ hash: UInt64, count: Int64) {
     let mask = slots.count &- 1
     var place = Int(truncatingIfNeeded: hash) & mask
     while slots[place] != 0 {
@@ -121,5 +153,43 @@ public struct WordCounts: ~Copyable {
     if a.hash != b.hash { return a.hash < b.hash }
     return arena[a.offset..<a.offset + Int(a.length)].lexicographicallyPrecedes(
       arena[b.offset..<b.offset + Int(b.length)])
+  }
+}
+
+/// A few words with their hashes, first in, first out.
+private struct WaitingWords: ~Copyable {
+  static let longest = 64
+  private static let most = 16
+  private let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: most * longest)
+  private let words = UnsafeMutablePointer<(hash: UInt64, length: Int)>.allocate(capacity: most)
+  private var first = 0
+  private var end = 0
+
+  deinit {
+    bytes.deallocate()
+    words.deallocate()
+  }
+
+  var isEmpty: Bool { first == end }
+  var isFull: Bool { end &- first == Self.most }
+
+  /// The hash of the word in the middle of a full queue.
+  var halfway: UInt64? { isFull ? words[(first &+ Self.most / 2) % Self.most].hash : nil }
+
+  /// - Parameter word: at most `longest` bytes.
+  @inline(__always)
+  mutating func append(_ word: UnsafeBufferPointer<UInt8>, _ hash: UInt64) {
+    let place = end % Self.most
+    if let source = word.baseAddress { memcpy(bytes + place &* Self.longest, source, word.count) }
+    words[place] = (hash, word.count)
+    end &+= 1
+  }
+
+  /// The bytes are valid until the next `append`.
+  @inline(__always)
+  mutating func removeFirst() -> (hash: UInt64, word: UnsafeBufferPointer<UInt8>) {
+    let place = first % Self.most
+    first &+= 1
+    return (words[place].hash, UnsafeBufferPointer(start: bytes + place &* Self.longest, count: words[place].length))
   }
 }

@@ -1,3 +1,4 @@
+import TestKit
 import Testing
 import TextKit
 
@@ -18,5 +19,24 @@ import TextKit
     // Its table grows when half of it is used.
     let many = (0..<2049).map { "\(10_000 + $0)" }
     #expect(bytes(many) == 2 * slots + 2049 * (5 + 32))
+  }
+
+  /// Words that wait while others are added, longer ones than can wait, and more of them than wait at once.
+  @Test func wordsThatWaitAreCounted() throws {
+    var random = SplitMix(seed: 5)
+    var expected: [String: Int64] = [:]
+    var counts = WordCounts()
+    for _ in 0..<500 {
+      for _ in 0..<random.next() % 40 {
+        let word = String(repeating: "語", count: Int(random.next() % 25)) + "\(random.next() % 50)"
+        expected[word, default: 0] += 1
+        Array(word.utf8).withUnsafeBufferPointer { counts.addSoon($0) }
+      }
+      counts.settle()
+      #expect(counts.count == expected.count)
+    }
+    var found: [String: Int64] = [:]
+    try counts.forEachSorted { found[String(decoding: $0, as: UTF8.self)] = $1 }
+    #expect(found == expected)
   }
 }
