@@ -27,7 +27,7 @@ public struct DocumentsRead: Stage {
     @Option("A larger fraction of malformed lines in a file, or in a part of it, is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
     @Option("Small files are read together, up to so many bytes per task.") public
-      var bytesPerTask = ByteCount.mebibytes(32)
+      var bytesPerTask = ByteCount.mebibytes(16)
     @Option(
       "A file of lines that is larger than this and than 'bytesPerTask' is read by several tasks, about so many bytes each, if "
         + "it is plain or has several zstd frames.", in: ByteCount(1)...ByteCount(1 << 40))
