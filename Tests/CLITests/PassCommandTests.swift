@@ -96,4 +96,40 @@ import Testing
         == true)
     #expect(try !bench.shell("ls .pipeline").out.contains("removed"))
   }
+
+  /// A program that is run once more, for a selection: only if it makes the same documents does it tell what the store
+  /// holds.
+  @Test(arguments: [true, false]) func aProgramIsBelievedIfItMakesTheSameDocuments(_ isSteady: Bool) throws {
+    let bench = try Workbench(
+      """
+      { "format": 1, "name": "corpus", "passes": true, "stages": {
+          "make": { "use": "command.files",
+            "options": { "command": ["sh", "make.sh", "{output.documents}"], "files": "make.sh" } },
+          "clean": { "use": "text.clean", "inputs": { "documents": "make" } } } }
+      """)
+    try bench.write(
+      "make.sh",
+      #"""
+      echo ran >> '\#(bench.folder)/ran'
+      id=\#(isSteady ? "same" : #"run$(wc -l < '\#(bench.folder)/ran')"#)
+      for n in 1 2; do
+        echo "{\"id\":\"$id-$n\",\"source\":\"S\",\"text\":\"川沿いの古い水車小屋では、今も毎朝パンが焼かれている。\"}"
+      done > "$1/a.jsonl"
+      """#)
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    let words = ["remove", "corpus.json", "--source", "S", "--reason", "r"]
+    let outcome = try bench.run(words + [isSteady ? "--yes" : "--dry-run"])
+    #expect(try bench.shell("wc -l < ran").out.hasPrefix(isSteady ? "3" : "2"), "it runs for the selection")
+    if isSteady {
+      #expect(outcome.status == 0 && outcome.out.contains("gone: 2 documents"), "\(outcome.out)\(outcome.err)")
+    } else {
+      for last in ["--dry-run", "--yes"] {
+        let outcome = try bench.run(words + [last])
+        #expect(outcome.status == 2, "\(outcome.out)")
+        let error = "'make' handed its documents on in memory, and task command makes other ones when it is run again"
+        #expect(bench.errors(outcome).first?.hasPrefix(error) == true, "\(outcome.err)")
+      }
+      #expect(try !bench.shell("ls .pipeline").out.contains("removed"))
+    }
+  }
 }

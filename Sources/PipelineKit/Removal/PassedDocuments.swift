@@ -19,6 +19,8 @@ struct PassedDocuments {
     var fingerprint: Digest
     /// What earlier phases wrote.
     var earlier: [String: [ArtifactFile]]
+    /// What the task left.
+    var files: [PublishedFile]
   }
 
   private var node: Graph.Node { graph.nodes[index] }
@@ -26,7 +28,8 @@ struct PassedDocuments {
 
   /// What is made of each document, task by task.
   /// - Parameter make: nil: nothing.
-  /// - Throws: `RunError` (`.selection`) if what the stage reads is not what it was; what the stage throws.
+  /// - Throws: `RunError` (`.selection`) if what the stage reads is not what it was, or if it makes other documents of it;
+  ///   what the stage throws.
   func compactMap<Made: Sendable>(_ make: @escaping @Sendable (Document) -> Made?) throws -> [Made] {
     let (works, node, removals) = (try works(), node, try store.removals())
     let made = Mutex([[Made]](repeating: [], count: works.count))
@@ -49,16 +52,24 @@ struct PassedDocuments {
     _ hear: @escaping @Sendable (Document) -> Void
   ) throws {
     let task = work.task
+    // What was written tells of itself.
+    let written = Set(work.files.filter { !$0.isPassed }.map(\.port))
     var passes = PassPlan()
-    for port in node.description.outputs where port.kind == .documents { passes.hearers[port.name] = hear }
+    for port in node.description.outputs where port.kind == .documents {
+      passes.hearers[port.name] = written.contains(port.name) ? { _ in } : hear
+    }
     try FileSystem.makeDirectory(folder + "/staging")
     let workspace = Workspace(
       task: task, phase: work.phase, staging: folder + "/staging",
       state: [.untilPublished: folder + "/state", .kept: folder + "/state"], memoryBytes: task.memoryBytes,
       control: TaskControl(), earlier: work.earlier, removals: removals, passes: passes)
-    try SourceCheck.guarding(task.files, folders: [folder]) {
+    let made = try SourceCheck.guarding(task.files, folders: [folder]) {
       try node.configured.stage(of: work.phase).run(phase: work.phase, workspace)
-      _ = try workspace.finish(fingerprint: work.fingerprint)
+      return try workspace.finish(fingerprint: work.fingerprint).files
+    }
+    // Programs need not write the same again. The lines that stand for documents say what these were.
+    guard made.filter({ $0.isPassed && !written.contains($0.port) }) == work.files.filter(\.isPassed) else {
+      throw others(than: node.name, task.key)
     }
     try FileSystem.removeTree(folder)
   }
@@ -95,7 +106,8 @@ struct PassedDocuments {
         guard let known = done[name], known.fingerprint == fingerprint(task) else { throw changed }
         for (port, file) in known.artifactFiles(in: folder) { context.outputs[port, default: []].append(file) }
         guard known.files.contains(where: \.isPassed) else { continue }
-        works.append(Work(phase: phase, task: task, fingerprint: known.fingerprint, earlier: earlier))
+        works.append(
+          Work(phase: phase, task: task, fingerprint: known.fingerprint, earlier: earlier, files: known.files))
         left.remove(name)
       }
     }
@@ -111,5 +123,15 @@ struct PassedDocuments {
       hint:
         "Run the pipeline, with --no-remote --force if the output was fetched, and select again. Documents can also "
         + "be named by their ids, as with --list.")
+  }
+
+  private static func others(than stage: String, _ task: String) -> RunError {
+    RunError(
+      .selection,
+      "'\(stage)' handed its documents on in memory, and task \(task) makes other ones when it is run again, so nothing "
+        + "tells which ones the store holds",
+      hint:
+        "Set \"keep\": true for the stage, run the pipeline with --force, delete what earlier runs left with "
+        + "`pipeline prune`, and select again. Documents can also be named by their ids, as with --list.")
   }
 }

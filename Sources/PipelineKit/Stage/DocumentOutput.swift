@@ -89,7 +89,7 @@ public final class DocumentOutput {
     try workspace.publish(
       PublishedFile(
         port: port, name: part.name, bytes: writer.file.bytes, digest: writer.file.digest, documents: writer.documents,
-        textBytes: Int64(writer.textBytes), passed: link == nil ? nil : true),
+        textBytes: Int64(writer.textBytes), passed: link == nil && hearer == nil ? nil : true),
       ids: writer.idHashes)
     current = nil
   }
@@ -179,14 +179,15 @@ private final class PassedPart: DocumentPart {
   }
 }
 
-/// Tells of documents; its file stays empty.
+/// Tells of documents; its file is the line that would stand for them if they were handed on.
 private final class HeardPart: DocumentPart {
   private let hearer: (Document) -> Void
   private var document = Document()
   private lazy var lines = DocumentLine()
-  private(set) var documents = 0
-  private(set) var textBytes = 0
+  private var passed = PassedFile()
   let file: FileSink
+  var documents: Int { passed.documents }
+  var textBytes: Int { passed.textBytes }
   let idHashes: [UInt64] = []
   let repeatedKeys = 0
   let firstRepeated: [UInt8] = []
@@ -198,19 +199,18 @@ private final class HeardPart: DocumentPart {
 
   func write(_ written: borrowing Document) throws {
     _ = try document.take(over: written)
-    tell()
+    passed.add(written)
+    hearer(document)
   }
 
   func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
     try lines.read(line, into: &document)
-    tell()
-  }
-
-  private func tell() {
+    passed.add(line: line, id: id, textBytes: textBytes)
     hearer(document)
-    documents += 1
-    textBytes += document.text.count
   }
 
-  func finish() throws { try file.commit() }
+  func finish() throws {
+    try file.write(passed.line)
+    try file.commit()
+  }
 }
