@@ -35,6 +35,21 @@ let modelTargets: [String: FuzzTarget] = [
     try text.withUnsafeBufferPointer { try session.encode($0, addingSpecialTokens: true, into: &ids) }
     for token in try session.encodeWithPlaces(text) { _ = text[token.range] }
   },
+  "tokenizer-files": fileReader(
+    "files/tokenizer.json", samples: subwords.map { $0 + "\0" + configuration + "\0" + #"{"mask_token":"b"}"# },
+    words: modelWords + [
+      "\0", "\"id\":", "4294967295", "\"tokenizer_class\":\"BertTokenizerFast\"",
+      "\"tokenizer_class\":\"GPT2Tokenizer\"",
+      "\"added_tokens_decoder\":{", "\"do_lower_case\":", "\"add_prefix_space\":", "\"special\":true",
+    ]
+  ) { path in
+    let parts = try FileSystem.read(path).split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
+    for (place, name) in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"].enumerated() {
+      put(place < parts.count ? Array(parts[place]) : Array("{}".utf8), ArchivePath.prefix(of: path) + name)
+    }
+    let tokenizer = try Tokenizer(path: path)
+    promise(tokenizer.idsWithoutText.allSatisfy { $0 < tokenizer.tokens.count }, "ids are places in the vocabulary")
+  },
   "tokenizer-settings": textReader(
     samples: [
       #"{"word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_dic":"ipadic"},"added_tokens_decoder":{"0":{"content":"[PAD]"}}}"#
@@ -152,6 +167,10 @@ private let subwords = [
     + #""Punctuation","behavior":"Contiguous"},"model":{"type":"WordPiece","unk_token":"a","#
     + #""max_input_chars_per_word":9,"vocab":{"a":0,"b":1}}}"#,
 ]
+
+private let configuration =
+  #"{"tokenizer_class":"PreTrainedTokenizerFast","added_tokens_decoder":{"4":{"content":"<y>","special":true},"#
+  + #""5":{"content":"<z>","lstrip":true}},"cls_token":"a","additional_special_tokens":["b"],"add_prefix_space":true}"#
 
 private let checkpoint =
   #"{"format":1,"step":1,"epoch":0,"sampleInEpoch":5,"samples":5,"tokens":50,"seed":"17","schedulePosition":1,"#

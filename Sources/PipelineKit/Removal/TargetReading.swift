@@ -169,7 +169,7 @@ struct SampleOwners {
     var at = 0
     return list.compactMap { item in
       guard let words = item.array, words.count == 3, let id = words[0].string, let count = words[2].integer,
-        count >= 0
+        0...1 << 32 ~= count
       else { return nil }
       defer { at += count }
       return Part(id: id, range: at..<at + count)

@@ -135,14 +135,23 @@ extension TokenizerConfiguration {
 
 extension TokenizerConfiguration {
   private static let flags = ["single_word", "lstrip", "rstrip", "normalized", "special"]
+  /// Those that a token may have.
+  private static let ids = 0..<1 << 32
   private static let bertNames = ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"]
 
   /// The added tokens with those that only the configuration has; nil: as they are.
   private func addedTokens(_ tokenizer: JSONValue) throws(TokenizerError) -> JSONValue? {
     var added = tokenizer["added_tokens"]?.array ?? []
     var places: [ExactText: Int] = [:]
+    var greatest = -1
     for (place, token) in added.enumerated() {
       if let content = token["content"]?.string { places[ExactText(content)] = place }
+      guard let id = token["id"]?.integer else { continue }
+      guard Self.ids.contains(id) else {
+        throw TokenizerError(
+          "added_tokens gives a token the id \(id), which is not between 0 and \(Self.ids.upperBound - 1)")
+      }
+      greatest = max(greatest, id)
     }
     let given = added
     var vocabulary: [ExactText: Int]?
@@ -157,7 +166,7 @@ extension TokenizerConfiguration {
       }
       let ids = vocabulary ?? Self.vocabulary(tokenizer)
       vocabulary = ids
-      let next = max(ids.count, added.compactMap { $0["id"]?.integer }.max().map { $0 + 1 } ?? 0)
+      let next = max(ids.count, greatest + 1)
       guard token.id == ids[content] ?? next else {
         throw Self.error(
           "added_tokens_decoder gives '\(token.content)' the id \(token.id), but its place in the vocabulary is "
@@ -165,6 +174,7 @@ extension TokenizerConfiguration {
           hint: "Load and save the tokenizer once more with transformers.")
       }
       places[content] = added.count
+      greatest = max(greatest, token.id)
       added.append(.object(json.map { JSONMember($0.key, $0.value) }))
     }
     for token in roles where places[ExactText(token.content)] == nil {
@@ -204,7 +214,9 @@ extension TokenizerConfiguration {
   private func decoderTokens() throws(TokenizerError) -> [Token] {
     var tokens: [Token] = []
     for member in json["added_tokens_decoder"]?.members ?? [] {
-      guard let id = Int(member.key), let content = member.value["content"]?.string, !content.isEmpty else {
+      guard let id = Int(member.key), Self.ids.contains(id), let content = member.value["content"]?.string,
+        !content.isEmpty
+      else {
         throw Self.error("added_tokens_decoder has '\(member.key)', which is not a token")
       }
       tokens.append((id, content, member.value))

@@ -138,7 +138,7 @@ public struct TokenSamples: Sendable {
     let parts = (try? JSONValue.parse(text))?.value.array?.map(\.array) ?? []
     return parts.compactMap { part in
       guard let part, part.count == 3, let id = part[0].string, let from = part[1].integer,
-        let count = part[2].integer
+        let count = part[2].integer, 0...1 << 32 ~= count
       else { return nil }
       return DocumentPart(id: id, from: from, count: count)
     }

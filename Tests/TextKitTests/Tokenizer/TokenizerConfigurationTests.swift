@@ -49,6 +49,15 @@ private enum Made {
     ]
   }
 
+  /// One more added token, with this id.
+  static func added(_ id: Int) -> JSONValue {
+    .object(
+      (wordPiece().members ?? []).map { member in
+        guard member.key == "added_tokens", let tokens = member.value.array else { return member }
+        return JSONMember(member.key, .list(tokens + [["id": .integer(id), "content": "<more>"]]))
+      })
+  }
+
   static func bytePairs(_ preTokenizer: JSONValue, ends: (Bool, Bool) = (false, false)) -> JSONValue {
     let tokens = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "ab", "Ġ", "Ġa"]
     func special(_ isThere: Bool, _ name: String) -> [JSONValue] {
@@ -204,6 +213,21 @@ private enum Made {
       Case("", Made.wordPiece(), "PreTrainedTokenizerFast", [("added_tokens_decoder", ["20": Made.token("<x>")])]),
       "gives '<x>' the id 20, but its place in the vocabulary is 17"
     ),
+    (
+      Case(
+        "", Made.added(Int.max), "PreTrainedTokenizerFast", [("added_tokens_decoder", ["17": Made.token("<x>")])]),
+      "gives a token the id 9223372036854775807, which is not between 0 and 4294967295"
+    ),
+    (
+      Case("", Made.added(-1), "PreTrainedTokenizerFast", [("added_tokens_decoder", ["17": Made.token("<x>")])]),
+      "gives a token the id -1, which is not"
+    ),
+    (
+      Case(
+        "", Made.wordPiece(), "PreTrainedTokenizerFast",
+        [("added_tokens_decoder", ["9223372036854775807": Made.token("<x>"), "17": Made.token("<y>")])]),
+      "added_tokens_decoder has '9223372036854775807'"
+    ),
     (Case("", Made.wordPiece(), "BertJapaneseTokenizer"), "tokenizer_class is BertJapaneseTokenizer"),
   ])
   func contradictionsAreErrors(_ example: Case, _ message: String) throws {
@@ -211,6 +235,17 @@ private enum Made {
     defer { try? FileSystem.removeTree(folder) }
     let error = #expect(throws: TokenizerError.self) { try Tokenizer(path: folder + "/tokenizer.json") }
     #expect(error?.message.contains(message) == true, "\(error?.message ?? "none")")
+  }
+
+  /// Each is one step more, however many there are.
+  @Test func manyTokensOfTheConfigurationFollowTheVocabulary() throws {
+    let count = 20_000
+    let members = (0..<count).map { JSONMember("\(17 + $0)", Made.token("<x\($0)>")) }
+    let folder = try Made.folder(
+      Made.wordPiece(), ["tokenizer_class": "PreTrainedTokenizerFast", "added_tokens_decoder": .object(members)])
+    defer { try? FileSystem.removeTree(folder) }
+    let tokens = try Tokenizer(path: folder + "/tokenizer.json").tokens
+    #expect(tokens.count == 17 + count && tokens.last == Array("<x\(count - 1)>".utf8))
   }
 
   /// NFKC and white space are what MeCab's tokenizers have for text that it has split, but not theirs alone.

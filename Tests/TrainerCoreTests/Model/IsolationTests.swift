@@ -110,6 +110,17 @@ extension EngineTests {
         let expected = counts.enumerated().flatMap { [Int32](repeating: Int32($0), count: $1) }
         #expect(Array(own.prefix(expected.count)) == expected && own.dropFirst(expected.count).allSatisfy { $0 == -1 })
       }
+      // Counts that no sample has.
+      job.data = try SampleData.write(
+        [MDSColumn("documents", .json), MDSColumn("input_ids", .array(.uint16, shape: nil))], samples: 9, perShard: 9
+      ) { row, sample in
+        row.append(#"[["a",0,\#(Int.max)],["b",0,\#(Int.max)]]"#)
+        row.append(array: SampleData.tokens(sample).map { UInt16($0) })
+      }
+      let hostile = try TokenSamples([MDSDataset(folder: job.data)])
+      #expect(throws: ShardError.self) {
+        try BatchSource(hostile, masking: job.masking(), job.batches(ProcessRank())).next()
+      }
       // One document in each sample: nothing to isolate.
       job.data = try SampleData.write(
         [MDSColumn("documents", .json), MDSColumn("input_ids", .array(.uint16, shape: nil))], samples: 9, perShard: 9
