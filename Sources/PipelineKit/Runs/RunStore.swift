@@ -101,12 +101,16 @@ public final class RunStore: Sendable {
   /// What a run did is on the disk when it ends, and not in the log, which whoever opens the database next reads, and which
   /// keeps its size: as large as the largest manifest.
   ///
-  /// While another process uses the log, it stays as it is. What is written into an empty log first waits for the disk; a run
+  /// While another process reads the log, what can be copied of it is, and nobody waits for the end of that. What is written into an empty log first waits for the disk; a run
   /// that does nothing must not, so it is written here.
   private func emptyLog(_ run: Int64) throws {
-    let row = try database.writeWithoutTransaction { try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
-    // -1 where the database has no log.
-    guard let pages: Int = row?["log"], pages >= 0 else { return }
+    let row = try database.writeWithoutTransaction { db in
+      try db.execute(sql: "PRAGMA busy_timeout = 0")
+      defer { try? db.execute(sql: "PRAGMA busy_timeout = \(StoreOpening.patienceSeconds * 1000)") }
+      return try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+    // -1 where the database has no log; a log that is not empty has the end of the run.
+    guard let row, row["log"] as Int >= 0, row["busy"] as Int == 0 else { return }
     // A value that stays the same is not written.
     try write {
       try $0.execute(

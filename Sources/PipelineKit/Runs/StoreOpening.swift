@@ -10,6 +10,9 @@ struct StoreOpening {
     var damaged: String?
   }
 
+  /// How long other processes that use the database are waited for.
+  static let patienceSeconds = 10
+
   let root: String
   var path: String { root + "/pipeline.sqlite" }
 
@@ -57,7 +60,7 @@ struct StoreOpening {
   private var isWritable: Bool { access(root, W_OK) == 0 && access(path, W_OK) == 0 }
 
   private func connected() throws -> any DatabaseWriter {
-    let until = monotonicNanoseconds() + 10_000_000_000
+    let until = monotonicNanoseconds() + Self.patienceSeconds * 1_000_000_000
     while true {
       do { return try connectedOnce() } catch let error as DatabaseError
         where error.resultCode == .SQLITE_BUSY && monotonicNanoseconds() < until
@@ -72,7 +75,7 @@ struct StoreOpening {
 
   private func connectedOnce() throws -> any DatabaseWriter {
     var configuration = Configuration()
-    configuration.busyMode = .timeout(10)
+    configuration.busyMode = .timeout(Double(Self.patienceSeconds))
     if FileSystemKind.isNetwork(root) { return try connectedWithoutLog(configuration) }
     // One connection: GRDB's pool of them writes, and waits for the disk, to open a database that nobody else has open.
     configuration.prepareDatabase { db in
