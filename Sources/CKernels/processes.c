@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,13 @@
 int pl_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 int pl_fork(void) { return fork(); }
+
+void pl_limit_open_files(int process, uint64_t limit) {
+  struct rlimit limits;
+  if (prlimit(process, RLIMIT_NOFILE, NULL, &limits) != 0 || limit > limits.rlim_max) return;
+  limits.rlim_cur = limit;
+  (void)prlimit(process, RLIMIT_NOFILE, &limits, NULL);
+}
 
 void pl_name_process(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
 

@@ -114,12 +114,23 @@ enum MachineChecks {
     return Finding("memory", .good, text)
   }
 
+  /// That each processor should be able to keep open.
+  private static let leastFiles = 64
+
   private static func openFiles() -> Finding {
-    var limit = rlimit()
-    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    let text = "\(limit.rlim_cur) can be open at once"
-    if limit.rlim_cur < 1024 {
-      return Finding("open files", .missing, text, "Merging sorted runs needs 1024: `ulimit -n 4096`.")
+    let (limit, processors) = (OpenFiles.limit, availableProcessors())
+    let text = "\(limit) can be open at once"
+    if limit < 1024 {
+      return Finding(
+        "open files", .missing, text,
+        "Merging sorted runs needs 1024, and the system allows no more here: raise its limit (`ulimit -Hn`).")
+    }
+    let few = leastFiles * 2 * processors
+    if limit < few {
+      return Finding(
+        "open files", .optional, text,
+        "With \(processors) processors, stages that read here and there in many files open them again and again. Raise "
+          + "the system's limit (`ulimit -Hn`) to \(few) or more, or give a run fewer processors (`taskset`).")
     }
     return Finding("open files", .good, text)
   }

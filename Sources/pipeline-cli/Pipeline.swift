@@ -79,6 +79,7 @@ struct Pipeline: ParsableCommand {
     // With SIGXFSZ ignored, writing past the file-size limit fails with an error instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
     AddressSpace.explainTheEnd()
+    OpenFiles.raise()
     if CommandLine.arguments.dropFirst() == ["--version"] { return Console.line(configuration.version) }
     do {
       var command = try command(Array(CommandLine.arguments.dropFirst()))

@@ -12,13 +12,17 @@ extension WorkerCommand {
     @Option(help: "The folder in which it runs.")
     var folder: String
 
+    @Option(help: "Files that it may have open at once.")
+    var files: Int?
+
     @Argument(parsing: .captureForPassthrough, help: "The program and its arguments.")
     var words: [String]
 
     func run() throws {
       let command = words.first == "--" ? Array(words.dropFirst()) : words
       guard !command.isEmpty else { throw ValidationError("Missing the program.") }
-      throw ExitCode(ProgramSupervisor(command, folder: folder, memoryBytes: memory).run())
+      let supervisor = ProgramSupervisor(command, folder: folder, memoryBytes: memory, openFiles: files)
+      throw ExitCode(supervisor.run())
     }
   }
 }

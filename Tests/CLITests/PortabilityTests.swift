@@ -77,4 +77,22 @@ import Testing
     let named = try bench.run("doctor", environment: ["SSL_CERT_FILE": "/no/certificates.pem"])
     #expect(named.out.contains("/no/certificates.pem cannot be read"), "\(named.out)")
   }
+
+  /// The program takes what the system allows; programs that it starts keep the shell's limit.
+  @Test func moreFilesMayBeOpenThanInTheShell() throws {
+    let bench = try Workbench(
+      """
+      { "format": 1, "name": "corpus", "stages": {
+          "make": { "use": "command.files",
+            "options": { "command": ["sh", "-c", "ulimit -n > {output.files}/limit"] } } } }
+      """)
+    let most = try #require(Int(try bench.shell("ulimit -Hn").out.dropLast()))
+    try #require(most >= 1024)
+    let doctor = try bench.shell("ulimit -Sn 300; pipeline doctor")
+    #expect(doctor.out.contains("\(min(most, 1 << 17)) can be open at once"), "\(doctor.out)")
+    let run = try bench.shell("ulimit -Sn 300; pipeline run corpus.json && cat .pipeline/artifacts/make/*/files/limit")
+    #expect(run.status == 0 && run.out.hasSuffix("300\n"), "\(run.out)\(run.err)")
+    let low = try bench.shell("ulimit -n 300; pipeline doctor")
+    #expect(low.status == 1 && low.out.contains("300 can be open at once"), "\(low.out)")
+  }
 }

@@ -58,6 +58,8 @@ int pl_processors(void);
 int pl_adopt_orphans(void);
 /// fork(2), for a process of one thread that goes on in the same program. -1 on failure.
 int pl_fork(void);
+/// Changes how many files a process of this user may have open at once. Nothing if it has ended or may have no more.
+void pl_limit_open_files(int process, uint64_t limit);
 /// Names this process, as `ps` and `killall` see it.
 void pl_name_process(const char *_Nonnull name);
 /// Starts a program, looked up in PATH, that is killed when the calling thread or its process ends for whatever reason. It

@@ -86,6 +86,7 @@ public struct ChildCommand: Sendable {
     let failure = Self.withPointers(words) { words in
       Self.withPointers(settings) { posix_spawnp(&child, program, &actions, &attributes, words, $0) }
     }
+    if failure == 0 { OpenFiles.restore(child) }
     return (child, failure)
   }
 

@@ -17,6 +17,8 @@ public struct ProgramSupervisor {
   private let words: [String]
   /// The program's current folder.
   private let folder: String
+  /// How many files it may have open at once; nil: as many as this process.
+  private let openFiles: Int?
 
   static let status: Int32 = 5
   /// How often memory is measured.
@@ -24,8 +26,9 @@ public struct ProgramSupervisor {
   /// Between SIGTERM and SIGKILL.
   private static let graceMilliseconds = 1000
 
-  public init(_ words: [String], folder: String, memoryBytes: Int) {
+  public init(_ words: [String], folder: String, memoryBytes: Int, openFiles: Int? = nil) {
     self.words = words
+    self.openFiles = openFiles
     self.folder = folder
     self.memoryBytes = memoryBytes
   }
@@ -58,6 +61,7 @@ public struct ProgramSupervisor {
 
   private func supervise(guardLife: Int32) -> Int32 {
     guard pl_adopt_orphans() == 0, chdir(folder) == 0 else { return tell("failed \(errno)") }
+    if let openFiles { OpenFiles.set(openFiles) }
     let (program, failure) = start()
     guard failure == 0 else { return tell("failed \(failure)") }
     _ = tell("started \(program)")

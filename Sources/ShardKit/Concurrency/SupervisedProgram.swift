@@ -92,7 +92,10 @@ public final class SupervisedProgram {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     for (number, own) in descriptors.enumerated() { posix_spawn_file_actions_adddup2(&actions, own, Int32(number)) }
-    let own = ["worker", "supervise", "--folder", launch.folder, "--memory", "\(launch.memoryBytes)", "--"]
+    let own = [
+      "worker", "supervise", "--folder", launch.folder, "--memory", "\(launch.memoryBytes)", "--files",
+      "\(OpenFiles.limitOfOthers)", "--",
+    ]
     let words = [launch.supervisor] + own + launch.words
     let settings = launch.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     let spawning = SpawnAttributes()

@@ -22,17 +22,11 @@ public final class RandomAccessFiles {
   public init(_ files: [(path: String, bytes: Int64)], mostOpen: Int? = nil) {
     paths = files.map(\.path)
     sizes = files.map(\.bytes)
-    self.mostOpen = max(1, mostOpen ?? Self.share())
+    self.mostOpen = max(1, mostOpen ?? OpenFiles.share())
     descriptors = Array(repeating: -1, count: paths.count)
   }
 
   deinit { for file in open { close(descriptors[file]) } }
-
-  private static func share() -> Int {
-    var limit = rlimit()
-    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    return Int(clamping: min(256, limit.rlim_cur / 2 / rlim_t(max(1, availableProcessors()))))
-  }
 
   /// Fills the buffer.
   /// - Throws: `ShardError`: `.malformed` if the file ends before, or if it cannot be opened: `.notFound`, `.permission`,

@@ -66,6 +66,7 @@ final class WorkerProcess {
       throw FileSystem.error(program, "cannot be started", number: result)
     }
     process = child
+    OpenFiles.restore(child)
   }
 
   deinit {

@@ -37,4 +37,9 @@ import Testing
     }
     #expect(error?.code == .malformed && error.map { "\($0)".contains(files[1].path) } == true)
   }
+
+  @Test(arguments: [(1024, 128, 4), (1024, 2, 256), (1 << 17, 256, 256), (0, 0, 0)])
+  func theLimitIsSharedByThreads(_ limit: Int, _ threads: Int, _ share: Int) {
+    #expect(OpenFiles.share(limit: limit, threads: threads) == share)
+  }
 }
