@@ -18,6 +18,8 @@ final class CharacterTrie: @unchecked Sendable {
   static let noSymbol: UInt32 = 0
 
   let nodes: UnsafePointer<Node>
+  /// The number of nodes, free ones among them.
+  let size: Int
   /// By scalar of the Basic Multilingual Plane.
   private let symbols: UnsafePointer<UInt32>
   private let supplementary: [UInt32: UInt32]
@@ -43,8 +45,9 @@ final class CharacterTrie: @unchecked Sendable {
       spelled.map { key in
         (key.scalars.map { $0 < 1 << 16 ? symbols[Int($0)] : known[$0] ?? Self.noSymbol }, key.value)
       })
-    let copy = UnsafeMutablePointer<Node>.allocate(capacity: builder.nodes.count)
-    copy.initialize(from: builder.nodes, count: builder.nodes.count)
+    size = builder.nodes.count
+    let copy = UnsafeMutablePointer<Node>.allocate(capacity: size)
+    copy.initialize(from: builder.nodes, count: size)
     nodes = UnsafePointer(copy)
   }
 
@@ -94,13 +97,15 @@ private struct CharacterTrieBuilder {
   /// Whole blocks, so that `base ^ symbol` is a node for every symbol.
   private(set) var nodes: [Node] = []
   private let block: Int
-  /// No place before it is free.
-  private var firstFree: Int
-  private static let mostTries = 256
+  /// Where the search of a place for 2^i to 2^(i+1) - 1 children begins: what lies before is too full for so many.
+  private var starts: [Int]
+  /// Places that fail before the search begins after them from then on.
+  private static let mostTries = 64
 
   init(symbols: Int) {
     block = 1 << (Int.bitWidth - symbols.leadingZeroBitCount)
-    firstFree = symbols + 1
+    // Among the first characters hardly any place is free.
+    starts = Array(repeating: block, count: Int.bitWidth)
     nodes = Array(repeating: Node(), count: 2 * block)
     for node in 0...symbols { nodes[node].parent = CharacterTrie.root }
   }
@@ -155,17 +160,19 @@ private struct CharacterTrieBuilder {
     return found
   }
 
-  /// A base whose places for all symbols are free: if many places are none, one in a new block.
+  /// A base whose places for all symbols are free, in a new block if too few are in the others.
   private mutating func place(_ symbols: [UInt32]) -> UInt32 {
-    while firstFree < nodes.count, nodes[firstFree].parent != CharacterTrie.free { firstFree += 1 }
-    var place = firstFree, tries = 0
-    while place < nodes.count, tries < Self.mostTries {
-      if nodes[place].parent == CharacterTrie.free {
-        let base = UInt32(place) ^ symbols[0]
-        if symbols.allSatisfy({ nodes[Int(base ^ $0)].parent == CharacterTrie.free }) { return base }
-        tries += 1
+    let size = Int.bitWidth - 1 - symbols.count.leadingZeroBitCount
+    var tries = 0
+    for place in starts[size]..<nodes.count {
+      guard nodes[place].parent == CharacterTrie.free else {
+        if place == starts[size] { starts[size] += 1 }
+        continue
       }
-      place += 1
+      let base = UInt32(place) ^ symbols[0]
+      if symbols.allSatisfy({ nodes[Int(base ^ $0)].parent == CharacterTrie.free }) { return base }
+      tries += 1
+      if tries == Self.mostTries { (starts[size], tries) = (place + 1, 0) }
     }
     let start = nodes.count
     nodes.append(contentsOf: repeatElement(Node(), count: block))
