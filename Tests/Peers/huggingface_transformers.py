@@ -1,12 +1,16 @@
 """Loads a tokenizer's folder with transformers; prints its class and the ids of each text, special tokens added, in a line.
 
   python3 huggingface_transformers.py FOLDER TEXT...
+  python3 huggingface_transformers.py --transformers5 FOLDER TEXT...     by the release that Scripts/install lays beside it
   python3 huggingface_transformers.py pairs FOLDER TEXT PAIR LENGTH...   ids of the pair cut to each length
 
 Needs: pip install transformers; for MeCab's also fugashi and ipadic.
 """
 import sys
 
+if "--transformers5" in sys.argv:
+    sys.argv.remove("--transformers5")
+    sys.path.insert(0, f"{sys.prefix}/transformers5")
 from transformers import AutoTokenizer
 
 if sys.argv[1:2] == ["pairs"]:

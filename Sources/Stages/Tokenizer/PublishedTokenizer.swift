@@ -41,6 +41,7 @@ struct PublishedTokenizer {
         members.append(JSONMember(role.rawValue, .string(String(decoding: tokenizer.tokens[Int(id)], as: UTF8.self))))
       }
       members.append(JSONMember("clean_up_tokenization_spaces", false))
+      if tokenizer.addsPrefixSpace { members.append(JSONMember("add_prefix_space", true)) }
     }
     func set(_ member: JSONMember) {
       if let at = members.firstIndex(where: { $0.key == member.key }) {

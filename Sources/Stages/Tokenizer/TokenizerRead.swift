@@ -7,14 +7,16 @@ public struct TokenizerRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "The folder with tokenizer.json and, for the roles of special tokens, tokenizer_config.json and "
-        + "special_tokens_map.json. Required unless an input is wired.")
+        + "special_tokens_map.json; also config.json, by whose model the tokenizer's class goes if it is not named. Required "
+        + "unless an input is wired.")
     public var folder = InputFiles()
 
     public init() {}
   }
 
   public static let name = "tokenizer.read"
-  public static let revision = 1
+  // 2: what tokenizer_config.json changes of tokenizer.json counts.
+  public static let revision = 2
   public static let summary =
     "Reads a tokenizer.json of byte pairs, unigrams or word pieces that another program made."
   static let fetched = Input<Files>("files", "The tokenizer's files, fetched by another stage.", required: false)
@@ -28,20 +30,25 @@ public struct TokenizerRead: SinglePhaseStage {
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
-      PublishedTokenizer.names.contains($0.name)
+      PublishedTokenizer.names.contains($0.name) || $0.name == HuggingFaceConfiguration.fileName
     }
     guard files.contains(where: { $0.name == HuggingFaceTokenizerFiles.tokenizerName }) else {
       throw StageError(
         .input, "options.folder", "has no \(HuggingFaceTokenizerFiles.tokenizerName)",
         hint: "Name a folder written by `save_pretrained` of transformers, or one with a tokenizer.json.")
     }
-    return [TaskPlan(key: "tokenizer", inputs: [.main: files], memoryBytes: 512 << 20)]
+    return [
+      TaskPlan(key: "tokenizer", inputs: [.main: files], memoryBytes: 256 << 20 + HuggingFaceRead.tokenizerBytes(files))
+    ]
   }
 
   public func run(_ workspace: Workspace) throws {
     let files = workspace.files(.main)
     guard let file = files.first(where: { $0.name == HuggingFaceTokenizerFiles.tokenizerName }) else { return }
-    let tokenizer = try Tokenizer(path: file.path)
+    let model = try files.first { $0.name == HuggingFaceConfiguration.fileName }.map {
+      try HuggingFaceRead.json($0.path)
+    }
+    let tokenizer = try Tokenizer(path: file.path, model: model ?? .null)
     workspace.metric("tokens", Double(tokenizer.tokens.count))
     for role in [Tokenizer.Role.padding, .mask] where tokenizer.special(role) == nil {
       workspace.warn(

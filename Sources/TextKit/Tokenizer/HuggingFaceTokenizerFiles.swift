@@ -130,7 +130,9 @@ extension WordPieceTokenizer {
     guard json["model"]?["type"] == "WordPiece", let words, isJapaneseBERT == (words == .mecab) else { return nil }
     guard words == .uncased || words == .cased else { return try WordPieceTokenizer(json) }
     guard let own = try? WordPieceTokenizer(json),
-      let frame = try? TokenFrame(json["post_processor"] ?? .null, tokenCount: own.tokens.count)
+      let frame = try? TokenFrame(json["post_processor"] ?? .null, tokenCount: own.tokens.count),
+      // BertTokenizer, which is written for it, finds all of them in texts.
+      Set(TokenizerConfiguration.bertNames.map { Array($0.utf8) }).isSubset(of: own.specialTokens.map(\.content))
     else { return nil }
     return frame == .bert(classification: own.classification, separator: own.separator) ? own : nil
   }

@@ -25,6 +25,9 @@ public struct Tokenizer: Sendable {
   public let configuration: JSONValue
   /// Whether the configuration changes what the `tokenizer.json` says.
   public private(set) var isConfigured = false
+  /// Whether its ByteLevel puts a space before a text, which release 4 of transformers only does where
+  /// `tokenizer_config.json` says so too.
+  public private(set) var addsPrefixSpace = false
 
   /// A WordPiece vocabulary with BERT's special tokens.
   public init(_ tokenizer: WordPieceTokenizer) {
@@ -42,16 +45,18 @@ public struct Tokenizer: Sendable {
 
   /// Reads a `tokenizer.json` with the `tokenizer_config.json` and the `special_tokens_map.json` beside it, as transformers'
   /// AutoTokenizer does (see `TokenizerConfiguration`); roles of special tokens that these do not name follow from usual names.
+  /// - Parameter model: the model's `config.json`, by which the tokenizer's class goes if `tokenizer_config.json` does not
+  ///   name it; `configuration` then does.
   /// - Throws: `ShardError` if a file cannot be read; `TokenizerError` if it is not JSON or not supported, or the files
   ///   contradict each other.
-  public init(path: String) throws {
+  public init(path: String, model: JSONValue = .null) throws {
     let json = try TokenizerFile.parse(path)
     let folder = ArchivePath.prefix(of: path)
     let settings = [HuggingFaceTokenizerFiles.configurationName, HuggingFaceTokenizerFiles.specialTokensName]
     let files = try settings.map { name in
       FileSystem.exists(folder + name) ? try TokenizerFile.parse(folder + name) : .null
     }
-    let configuration = TokenizerConfiguration(files[0], specialTokens: files[1])
+    let configuration = TokenizerConfiguration(files[0], specialTokens: files[1], model: model)
     do {
       let changed = try configuration.applied(to: json), settled = changed ?? json
       if var own = try WordPieceTokenizer.own(settled, isJapaneseBERT: configuration.isJapaneseBERT) {
@@ -59,10 +64,12 @@ public struct Tokenizer: Sendable {
         self.init(own)
       } else {
         guard !configuration.isJapaneseBERT else { throw Self.japaneseBERT }
-        self.init(try SubwordTokenizer(settled), configuration: files[0], specialTokens: files[1])
+        self.init(try SubwordTokenizer(settled), configuration: configuration.json, specialTokens: files[1])
         try configuration.check(self)
       }
       isConfigured = changed != nil
+      let preTokenizer = settled["pre_tokenizer"] ?? .null
+      addsPrefixSpace = preTokenizer["type"] == "ByteLevel" && preTokenizer["add_prefix_space"] == true
     } catch let error as TokenizerError {
       throw TokenizerError("\(path): \(error.message)", hint: error.hint)
     }

@@ -5,6 +5,7 @@ import Testing
 @testable import TextKit
 
 private let transformers = PeerScript("huggingface_transformers.py")
+private let hasTransformers5 = transformers.run("--transformers5") != nil
 
 /// Small tokenizers as other programs make them.
 private enum Made {
@@ -23,9 +24,11 @@ private enum Made {
       })
   }
 
-  static func normalizer(lowercase: Bool = false, stripAccents: JSONValue = .null, spaces: Bool = true) -> JSONValue {
+  static func normalizer(
+    lowercase: Bool = false, stripAccents: JSONValue = .null, spaces: Bool = true, cleans: Bool = true
+  ) -> JSONValue {
     [
-      "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": .bool(spaces),
+      "type": "BertNormalizer", "clean_text": .bool(cleans), "handle_chinese_chars": .bool(spaces),
       "strip_accents": stripAccents, "lowercase": .bool(lowercase),
     ]
   }
@@ -101,9 +104,10 @@ private enum Made {
   }
 
   /// A folder with the files.
-  static func folder(_ tokenizer: JSONValue, _ configuration: JSONValue) throws -> String {
+  static func folder(_ tokenizer: JSONValue, _ configuration: JSONValue, model: JSONValue = .null) throws -> String {
     let folder = temporaryDirectory()
-    for (name, json) in [("tokenizer.json", tokenizer), ("tokenizer_config.json", configuration)] where json != .null {
+    let files = [("tokenizer.json", tokenizer), ("tokenizer_config.json", configuration), ("config.json", model)]
+    for (name, json) in files where json != .null {
       try FileSystem.write(Array(json.text().utf8), to: "\(folder)/\(name)")
     }
     return folder
@@ -116,13 +120,36 @@ private enum Made {
     let name: String
     let tokenizer: JSONValue
     let configuration: JSONValue
+    var model: JSONValue = .null
     var testDescription: String { name }
 
     init(_ name: String, _ tokenizer: JSONValue, _ type: String, _ members: [(String, JSONValue)] = []) {
       (self.name, self.tokenizer) = (name, tokenizer)
       configuration = .object([JSONMember("tokenizer_class", .string(type))] + members.map { JSONMember($0, $1) })
     }
+
+    /// Without a class.
+    init(_ name: String, _ tokenizer: JSONValue, model: JSONValue, _ configuration: JSONValue = .null) {
+      (self.name, self.tokenizer, self.configuration, self.model) = (name, tokenizer, configuration, model)
+    }
+
+    /// The ids of texts, by transformers.
+    func theirs(_ texts: [String], _ options: [String] = []) throws -> [String] {
+      let folder = try Made.folder(tokenizer, configuration, model: model)
+      defer { try? FileSystem.removeTree(folder) }
+      return String(decoding: try #require(transformers.run(options + [folder] + texts)), as: UTF8.self)
+        .split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
+    }
+
+    func read() throws -> Tokenizer {
+      let folder = try Made.folder(tokenizer, configuration)
+      defer { try? FileSystem.removeTree(folder) }
+      return try Tokenizer(path: folder + "/tokenizer.json", model: model)
+    }
   }
+
+  /// Cut short, as many models have it.
+  private static let length: JSONValue = ["model_max_length": 512]
 
   private static let cases: [Case] = {
     let added: JSONValue = [
@@ -137,7 +164,27 @@ private enum Made {
       Case("ideographs", Made.wordPiece(), "DistilBertTokenizer", [("tokenize_chinese_chars", false)]),
       Case("ideographs by default", Made.wordPiece(Made.normalizer(spaces: false)), "BertTokenizer"),
       Case("a class without settings", Made.wordPiece(), "PreTrainedTokenizerFast", [("do_lower_case", true)]),
-      Case("another normalizer", Made.wordPiece(["type": "NFKC"]), "BertTokenizer"),
+      Case("another normalizer", Made.wordPiece(["type": "NFKC"]), "PreTrainedTokenizerFast"),
+      Case("Splinter's defaults", Made.wordPiece(), "SplinterTokenizer"),
+      Case("ConvBERT's case", Made.wordPiece(Made.normalizer(lowercase: true)), "ConvBertTokenizer"),
+      Case("a BERT without a class", Made.wordPiece(), model: ["model_type": "bert"], length),
+      Case("a BERT without a configuration", Made.wordPiece(added: 2), model: ["model_type": "bert"]),
+      Case("a BERT with case", Made.wordPiece(), model: ["model_type": "bert"], ["do_lower_case": false]),
+      Case("an ELECTRA without a class", Made.wordPiece(), model: ["model_type": "electra"], length),
+      Case("a ConvBERT without a class", Made.wordPiece(), model: ["model_type": "convbert"], length),
+      Case("a ModernBERT without a class", Made.wordPiece(), model: ["model_type": "modernbert"], length),
+      Case(
+        "a class of the model", Made.wordPiece(),
+        model: ["model_type": "bert", "tokenizer_class": "PreTrainedTokenizerFast"], length),
+      Case(
+        "BERT's class of the model", Made.wordPiece(),
+        model: ["model_type": "roberta", "tokenizer_class": "BertTokenizer"], length),
+      Case(
+        "further tokens by name", Made.wordPiece(added: 0), "PreTrainedTokenizerFast",
+        [("extra_special_tokens", ["x_token": "ab", "y_token": "é"])]),
+      Case(
+        "a space that both say", Made.bytePairs(Made.byteLevel(true)), "PreTrainedTokenizerFast",
+        [("add_prefix_space", true)]),
       Case(
         "words at white space", Made.wordPiece(["type": "NFKC"], preTokenizer: ["type": "WhitespaceSplit"]),
         "PreTrainedTokenizerFast"),
@@ -172,23 +219,77 @@ private enum Made {
 
   private static let texts = [
     "Ab é 亜亜 [MASK] a", "A [SEP]b", "b ab<x> [MASK] b", "ab", "é a  b", "あ亜 E\u{301}", "<unk>", "a[CLS][PAD]",
+    "[unk] [mask] x", "a\u{1}b",
   ]
 
-  @Test(.needs(transformers.isUsable, "the Python package transformers is not installed"), arguments: cases)
-  func idsAreThoseOfTransformers(_ example: Case) throws {
-    let folder = try Made.folder(example.tokenizer, example.configuration)
-    defer { try? FileSystem.removeTree(folder) }
-    let theirs = String(decoding: try #require(transformers.run([folder] + Self.texts)), as: UTF8.self)
-    let session = try TokenizerSession(Tokenizer(path: folder + "/tokenizer.json"))
+  private func check(_ example: Case, _ theirs: [String]) throws {
+    let session = try TokenizerSession(example.read())
     let ours = try Self.texts.map { text in
       var ids = TokenBuffer()
       try Array(text.utf8).withUnsafeBufferPointer { try session.encode($0, addingSpecialTokens: true, into: &ids) }
       return ids.ids.map { "\($0)" }.joined(separator: " ")
     }
-    #expect(ours == theirs.split(separator: "\n").map { $0.split(separator: " ").dropFirst().joined(separator: " ") })
+    #expect(ours == theirs)
   }
 
-  /// Where releases of transformers differ.
+  @Test(.needs(transformers.isUsable, "the Python package transformers is not installed"), arguments: cases)
+  func idsAreThoseOfTransformers(_ example: Case) throws { try check(example, example.theirs(Self.texts)) }
+
+  /// Its classes of byte pairs leave out what no token stands for, if these are not all bytes.
+  @Test(
+    .needs(hasTransformers5, "needs transformers 5"),
+    arguments: cases.filter { $0.tokenizer["model"]?["type"] == "WordPiece" })
+  func idsAreThoseOfTransformers5(_ example: Case) throws {
+    try check(example, example.theirs(Self.texts, ["--transformers5"]))
+  }
+
+  private static let differences: [(Case, String)] = [
+    (
+      Case("a space that only the file says", Made.bytePairs(Made.byteLevel(true)), "PreTrainedTokenizerFast"),
+      "add_prefix_space is not set, by default false, which the ByteLevel"
+    ), (Case("BERT, NFKC", Made.wordPiece(["type": "NFKC"]), "BertTokenizer"), "the file's normalizer is {"),
+    (
+      Case(
+        "BERT, steps", Made.wordPiece(["type": "Sequence", "normalizers": .list([Made.normalizer()])]),
+        "DistilBertTokenizer"), "the file's normalizer is {"
+    ),
+    (
+      Case(
+        "BERT, white space",
+        Made.wordPiece(Made.normalizer(lowercase: true), preTokenizer: ["type": "WhitespaceSplit"]),
+        "ElectraTokenizer"), "the file's pre_tokenizer is {"
+    ),
+    (
+      Case(
+        "BERT, control characters", Made.wordPiece(Made.normalizer(lowercase: true, cleans: false)), "BertTokenizer"),
+      "the file's normalizer has clean_text false"
+    ), (Case("BERT, another end", Made.wordPiece(framed: (2, 6)), "BertTokenizer"), "does not put cls_token"),
+    (Case("ConvBERT's default", Made.wordPiece(), "ConvBertTokenizer"), "by which lowercase is true"),
+    (Case("RoBERTa without ends", Made.bytePairs(Made.byteLevel(false)), "RobertaTokenizer"), "is RobertaTokenizer"),
+    (
+      Case(
+        "GPT-NeoX with a start", Made.bytePairs(Made.byteLevel(false)), "GPTNeoXTokenizer",
+        [("add_bos_token", true), ("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")]),
+      "is GPTNeoXTokenizer, with tokens around a text"
+    ),
+    (
+      Case(
+        "a token that is looked for in normalized text", Made.wordPiece(Made.normalizer(lowercase: true)),
+        "PreTrainedTokenizerFast",
+        [("added_tokens_decoder", ["4": Made.token("[MASK]", [JSONMember("normalized", true)])])]),
+      "added_tokens_decoder says of '[MASK]' that normalized is true"
+    ),
+  ]
+
+  /// What is an error since releases of transformers give other ids.
+  @Test(.needs(hasTransformers5, "needs transformers 5"), arguments: differences)
+  func whereReleasesDifferIsAnError(_ example: Case, _ message: String) throws {
+    #expect(try example.theirs(Self.texts) != example.theirs(Self.texts, ["--transformers5"]))
+    let error = #expect(throws: TokenizerError.self) { try example.read() }
+    #expect(error?.message.contains(message) == true, "\(error?.message ?? "none")")
+  }
+
+  /// Contradictions between the files.
   @Test(arguments: [
     (
       Case("", Made.bytePairs(Made.metaspace("always"), ends: (true, true)), "LlamaTokenizerFast"),
