@@ -15,6 +15,8 @@ enum CheckpointFolder {
     var step: Int
     /// In nats.
     var loss: Double
+    /// The training's `keepEverySteps`; nil of trainings of former releases.
+    var keepEverySteps: Int?
   }
 
   static let bestName = "best.json"

@@ -77,7 +77,10 @@ extension TrainingResult {
     }
     try link(ModelPretrain.best, ModelShape.weightsName, "\(folder)/\(ModelShape.weightsName)", workspace)
     try workspace.write(ModelPretrain.best, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
-    let json: JSONValue = ["step": .integer(best.step), "loss": .number(Double("\(Float(best.loss))") ?? best.loss)]
+    let json: JSONValue = [
+      "step": .integer(best.step), "loss": .number(Double("\(Float(best.loss))") ?? best.loss),
+      "keepEverySteps": .integer(job.keep.keepEverySteps),
+    ]
     try workspace.write(ModelPretrain.kept, name: CheckpointFolder.bestName, Array(json.prettyText().utf8))
     workspace.metric("best-step", Double(best.step))
   }

@@ -65,7 +65,7 @@ struct MergeSource {
       let isNamed = best.map { best in
         ["\(best.step)", "best"].contains { named.contains("\(artifact.stage)@\($0)") }
       }
-      let isBetween = best.map { !isInSeries($0.step, steps) } ?? false
+      let isBetween = best.map { !isInSeries($0, steps) } ?? false
       let newest = Set(steps.filter { !isBetween || $0 != best?.step }.suffix(last))
       weights = weights.filter { newest.contains($0.step) || isBetween && $0.step == best?.step && isNamed == true }
     }
@@ -76,15 +76,24 @@ struct MergeSource {
     }
   }
 
-  /// Whether the best checkpoint is the last one, or one of those at equal distances that `keepEverySteps` keeps, and not
-  /// between these: kept only since it is the best.
-  private static func isInSeries(_ best: Int, _ steps: [Int]) -> Bool {
-    let distance = steps.dropLast().filter { $0 != best }.reduce(0) { greatest, step in
-      var (a, b) = (greatest, step)
+  /// Whether the best checkpoint is the last one, or one of those that `keepEverySteps` keeps, and not between these: kept
+  /// only since it is the best. A training of a former release does not say that distance: then it is the greatest by which
+  /// no checkpoint is missing, or the common one of the others.
+  private static func isInSeries(_ best: CheckpointFolder.Best, _ steps: [Int]) -> Bool {
+    if best.step == steps.last { return true }
+    if let distance = best.keepEverySteps { return distance > 0 && best.step % distance == 0 }
+    let regular = steps.dropLast(), distance = commonDivisor(Array(regular))
+    if distance > 0, regular.count == regular[regular.endIndex - 1] / distance { return true }
+    let others = regular.filter { $0 != best.step }
+    return others.count > 1 && best.step % commonDivisor(others) == 0
+  }
+
+  private static func commonDivisor(_ numbers: [Int]) -> Int {
+    numbers.reduce(0) { greatest, number in
+      var (a, b) = (greatest, number)
       while b > 0 { (a, b) = (b, a % b) }
       return a
     }
-    return best == steps.last || (distance > 0 && best % distance == 0)
   }
 
   /// The share of each source in the average; they sum to 1.

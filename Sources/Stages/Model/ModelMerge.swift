@@ -21,8 +21,9 @@ public struct ModelMerge: SinglePhaseStage {
   }
 
   public static let name = "model.merge"
-  // 2: a checkpoint that is kept only since it is the best is none of the last.
-  public static let revision = 2
+  // 2: a checkpoint that is kept only since it is the best is none of the last. 3: the first of few, which
+  // keepEverySteps keeps, is one of the last.
+  public static let revision = 3
   public static let summary = "Averages the weights of several models, or of a training's last checkpoints."
   static let models = Input<Checkpoint>(
     "models", "Models of one shape and tokenizer with a common ancestor: trained, or fine-tuned for one task.",

@@ -28,7 +28,10 @@ private struct Soup {
   }
 
   /// The weights of the models as the kept checkpoints of a training, of the steps 5, 10, …
-  func kept(_ options: JSONValue = [:], steps: [Int]? = nil, best step: Int = 15) throws -> StageHarness {
+  /// - Parameter every: the training's `keepEverySteps`; nil as former releases.
+  func kept(_ options: JSONValue = [:], steps: [Int]? = nil, best step: Int = 15, every: Int? = nil) throws
+    -> StageHarness
+  {
     var files = [try models[0].checkpoint[0]]
     for (number, model) in models.enumerated() {
       var weights = try model.checkpoint[1]
@@ -36,8 +39,11 @@ private struct Soup {
       files.append(weights)
     }
     let best = temporaryDirectory() + "/best.json"
-    try FileSystem.write(Array(#"{"step":\#(step),"loss":2.5}"#.utf8), to: best)
-    files.append(ArtifactFile(path: best, name: "best.json", bytes: 22, digest: try Digester.digest(file: best)))
+    let text = #"{"step":\#(step),"loss":2.5\#(every.map { #","keepEverySteps":\#($0)"# } ?? "")}"#
+    try FileSystem.write(Array(text.utf8), to: best)
+    files.append(
+      ArtifactFile(
+        path: best, name: "best.json", bytes: Int64(text.utf8.count), digest: try Digester.digest(file: best)))
     let harness = try StageHarness(ModelMerge.self, options: options)
     harness.add(files: files, to: "checkpoints", from: "train")
     return harness
@@ -103,6 +109,20 @@ private struct Soup {
     #expect(try names(["last": 2], between, best: 30) == ["train@25", "train@30"])
     // The last step need not be one of keepEverySteps.
     #expect(try names(["last": 3], [10, 20, 30, 33], best: 30) == ["train@20", "train@30", "train@33"])
+  }
+
+  /// What the training says of its checkpoints counts: few of them do not show whether the best one is between the others.
+  @Test(arguments: [nil, 0, 500, 1000])
+  func theBestOfFewCheckpoints(_ every: Int?) throws {
+    func count(_ steps: [Int], best: Int) throws -> Int {
+      let soup = try Soup(steps.count)
+      return try soup.report(soup.kept(["last": 3], steps: steps, best: best, every: every).run()).count
+    }
+    let isFirst = every == nil || every == 500
+    #expect(try count([500, 1000], best: 500) == (isFirst ? 2 : 1))
+    #expect(try count([500, 1000, 1500], best: 500) == (isFirst ? 3 : 2))
+    #expect(try count([500, 1000, 1500], best: 1000) == (every == 0 ? 2 : 3))
+    #expect(try count([500, 750, 1000], best: 750) == 2)
   }
 
   @Test func aModelMovesAwayFromAnother() throws {
