@@ -1,5 +1,6 @@
 public import PipelineKit
 public import ShardKit
+import Synchronization
 import TextKit
 import TrainerCore
 
@@ -141,8 +142,13 @@ public struct ModelContrast: Stage {
   private func activationBytes(_ context: PlanningContext, processes: Int) throws -> Int {
     var share = options.tuning
     share.batchSize = (share.batchSize + processes - 1) / processes
-    // Each example's anchor and positive, and of pairs one negative.
-    return try options.compute.bytes(ofTraining: share, sequencesPerExample: options.pairs.isEmpty ? 2 : 3, context)
+    guard !options.compute.device.isGPU else { return 0 }
+    let negatives = try options.pairs.isEmpty ? nil : PlannedNegatives.counts(try context.files(options.pairs))
+    // Each example's anchor and positive, and its negatives.
+    func texts(_ examples: Int) -> Int { 2 * examples + (negatives?.most(of: examples) ?? 0) }
+    return try options.compute.bytes(
+      ofTraining: texts(share.batchSize), microbatch: texts(share.microbatchSize), maximumLength: share.maximumLength,
+      dropout: share.dropout, context)
   }
 
   /// Memory of a sample of a text of some bytes.
@@ -301,5 +307,18 @@ public struct ModelContrast: Stage {
     ]
     try workspace.write(Self.metrics, name: "contrast.json", Array(json.prettyText().utf8))
     workspace.metric("loss", end.lastLoss)
+  }
+}
+
+/// The negatives of files, counted once in a process, which may plan several times.
+private enum PlannedNegatives {
+  private static let known = Mutex<[[Digest]: NegativeCounts]>([:])
+
+  static func counts(_ files: [ArtifactFile]) throws -> NegativeCounts {
+    let digests = files.map(\.digest)
+    if let counts = known.withLock({ $0[digests] }) { return counts }
+    let counts = try NegativeCounts(files.map(\.path))
+    known.withLock { $0[digests] = counts }
+    return counts
   }
 }

@@ -138,3 +138,35 @@ private struct NumberedLabels {
     return found
   }
 }
+
+/// How many negatives the examples of files have.
+public struct NegativeCounts: Sendable {
+  /// Examples by their number of negatives.
+  private var examples: [Int: Int] = [:]
+
+  /// What is no example is an error where the examples are read, and counts for nothing here.
+  /// - Throws: `ShardError` if a file cannot be read.
+  public init(_ paths: [String]) throws {
+    for path in paths {
+      let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
+      while let line = try lines.next() {
+        guard let json = try? JSONValue.parse(Array(line)).value,
+          let found = try? ContrastExample.examples(json, minimumScore: 0, isClass: { _ in false }),
+          let negatives = found.first?.negatives.count
+        else { continue }
+        examples[negatives, default: 0] += found.count
+      }
+    }
+  }
+
+  /// Negatives of so many examples at most.
+  public func most(of count: Int) -> Int {
+    var left = count, sum = 0
+    for (negatives, number) in examples.sorted(by: { $0.key > $1.key }) {
+      let taken = min(left, number)
+      sum += taken * negatives
+      left -= taken
+    }
+    return sum
+  }
+}

@@ -158,6 +158,36 @@ struct ModelContrastTests {
     #expect(try parts == memory({ ($0.sentences, $0.tuning.batchSize) = (1000, 128) }) && whole > parts + 1 << 30)
   }
 
+  /// Of pairs, all negatives of a step go through the model: as many as its examples have at most.
+  @Test func memoryIsOfTheNegatives() throws {
+    let model = try TinyModel(.mosaicBERT)
+    func memory(_ negatives: [Int], batch: Int, microbatch: Int = 0) throws -> Int {
+      let path = temporaryDirectory() + "/pairs.jsonl"
+      let lines = negatives.map { count -> String in
+        let texts = (0..<count).map { "\($0)" }
+        let line: JSONValue = ["anchor": "a", "positive": "b", "negatives": .strings(texts)]
+        return line.text()
+      }
+      try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: path)
+      var options = ModelContrast.Options()
+      (options.compute.device, options.pairs, options.processes) = (.cpu, InputFiles([path]), 1)
+      (options.tuning.batchSize, options.tuning.microbatchSize) = (batch, microbatch)
+      func wired(_ files: [ArtifactFile]) -> [WiredArtifact] {
+        [WiredArtifact(stage: "upstream", port: "output", files: files)]
+      }
+      let context = NodeContext(
+        inputs: ["checkpoint": wired(try model.checkpoint), "tokenizer": wired(try model.tokenizerFiles)], base: "/")
+      return try ModelContrast(options: options).tasks(of: .train, in: context)[0].resources.memoryBytes
+    }
+    func isSame(_ a: Int, _ b: Int) -> Bool { abs(a - b) < 4 << 20 }
+    let none = Array(repeating: 0, count: 4096), twelve = Array(repeating: 12, count: 4096)
+    #expect(try isSame(memory(twelve, batch: 512), memory(none, batch: 7 * 512)))
+    #expect(try memory(twelve, batch: 512) > memory(none, batch: 512) + 256 << 20)
+    #expect(try isSame(memory(twelve, batch: 512, microbatch: 64), memory(none, batch: 7 * 64)))
+    // One example with many is in one step.
+    #expect(try isSame(memory(none + [2048], batch: 512), memory(none, batch: 1536)))
+  }
+
   /// A model whose texts are cut for its vectors is cut no earlier than the texts that it is trained with.
   @Test func textsAreCutNoEarlierThanInTraining() throws {
     for (own, kept) in [(16, 24), (30, 30), (nil, nil)] as [(Int?, Int?)] {
