@@ -162,8 +162,8 @@ public struct ModelPretrain: Stage {
     let heldOut = try heldOut(context)
     if let heldOut { inputs += heldOut.inputs }
     let files = tokenizer + tokens + (sets?.sets.flatMap(\.files) ?? []) + initial + resumed
-    var task = TaskPlan(key: "train", inputs: inputs, stateKey: stateKey(files, sets))
     let unmasked = TokenizerInput.furtherUnmasked(tokenizer)
+    var task = TaskPlan(key: "train", inputs: inputs, stateKey: stateKey(files, sets, unmasked: unmasked))
     task =
       if sets == nil, heldOut == nil, unmasked == nil { try task.with(payload: cut(kind)) } else {
         try task.with(payload: Sets(cut: cut(kind), names: sets?.names, heldOut: heldOut?.names, unmasked: unmasked))

@@ -60,7 +60,8 @@ extension ModelPretrain {
   /// Identifies the training: everything that determines its steps, except how a step is divided and the options that
   /// change its later course, which may change when an unfinished training is resumed. What it is measured on, and what
   /// is published of its checkpoints, determines no step.
-  func stateKey(_ files: [ArtifactFile], _ sets: TokenSets? = nil) -> String {
+  /// - Parameter unmasked: the number of ids that former releases masked; nil: none.
+  func stateKey(_ files: [ArtifactFile], _ sets: TokenSets? = nil, unmasked: Int? = nil) -> String {
     let knobs: Set = [
       "microbatchSize", "processes", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
       "keepOptimizer", "validationSteps", "validationSamples", "validationMaskFraction", "bestBy",
@@ -73,6 +74,7 @@ extension ModelPretrain {
     }
     for file in files { digester.update(field: "\(file.name) \(file.digest.hex)") }
     for set in sets?.sets ?? [] { digester.update(field: "set \(set.name) \(set.files.count)") }
+    if let unmasked { digester.update(field: "unmasked \(unmasked)") }
     return digester.finish().hex
   }
 }
