@@ -59,6 +59,11 @@ import TrainerCore
     ["RTE/train.tsv", "RTE/dev.tsv", "RTE/train-00000-of-00001.parquet", "RTE/validation-00000-of-00001.parquet"],
     ["RTE/train.tsv", "RTE/train.tsv.gz", "RTE/dev.tsv"], ["RTE/train.tsv", "RTE/dev.tsv", "copy/rte/dev.tsv"],
     ["RTE/train-00000-of-00001.parquet", "RTE/train-00000-of-00002.parquet", "RTE/dev.tsv"],
+    ["RTE/train-00000-of-00001-0123abcd.parquet", "RTE/train-00000-of-00001-4567cdef.parquet", "RTE/dev.tsv"],
+    [
+      "RTE/train-00000-of-00002.parquet", "RTE/train-00001-of-00002.parquet", "RTE/train-0-of-00002.parquet",
+      "RTE/dev.tsv",
+    ],
   ])
   func aSetInTwoFormsIsRefused(_ names: [String]) throws {
     let files = GLUEFiles((names + ["CoLA/train.tsv", "CoLA/dev.tsv"]).map(file))
