@@ -17,6 +17,7 @@ public struct ClassifierPredict: SinglePhaseStage {
   }
 
   public static let name = "classifier.predict"
+  // 2: odd tokens of pairs that are too long are left to the longer part.
   public static let revision = 2
   public static let summary = "Labels documents by an encoder that classifier.finetune made, in their metadata."
   static let documents = Input<Documents>("documents", "The documents to label.")

@@ -18,6 +18,7 @@ public struct ScoreEncoder: SinglePhaseStage {
   }
 
   public static let name = "score.encoder"
+  // 3: odd tokens of pairs that are too long are left to the longer part.
   public static let revision = 3
   public static let summary =
     "Scores documents by an encoder that classifier.finetune made, on CPUs or GPUs, for gates."

@@ -15,6 +15,7 @@ public struct EvaluateClassifier: Stage {
   }
 
   public static let name = "evaluate.classifier"
+  // 2: odd tokens of pairs that are too long are left to the longer part.
   public static let revision = 2
   public static let summary = "Measures an encoder that classifier.finetune made on labeled documents."
   static let documents = Input<Documents>("documents", "Documents with a label in their metadata.")

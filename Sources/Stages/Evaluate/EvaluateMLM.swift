@@ -25,7 +25,8 @@ public struct EvaluateMLM: SinglePhaseStage {
   }
 
   public static let name = "evaluate.mlm"
-  // 3: losses on a GPU differ in their last digits, since padding costs attention nothing.
+  // 3: losses on a GPU differ in their last digits, since padding costs attention nothing. 4: tokens with
+  // a role or of the post-processor are no longer masked.
   public static let revision = 4
   public static let summary =
     "Measures a model's perplexity and accuracy on masked tokens, compared with a unigram model."
