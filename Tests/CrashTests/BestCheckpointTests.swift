@@ -51,6 +51,8 @@ extension TrainingCrashTests {
       try FileSystem.list(artifact("whole", "checkpoints")) == [
         "best.json", "model.json", "step-00000020", "step-00000040",
       ])
+    let named = try JSONValue.parse(FileSystem.read(artifact("whole", "checkpoints") + "/best.json")).value
+    #expect(named["step"] == 20 && named["keepEverySteps"] == 0)
     #expect(expected["best/weights.safetensors"] == expected["checkpoints/step-00000020/weights.safetensors"])
     #expect(expected["best/weights.safetensors"] != expected["weights.safetensors"])
     let table = String(decoding: try FileSystem.read(artifact("whole", "metrics") + "/validation.csv"), as: UTF8.self)
