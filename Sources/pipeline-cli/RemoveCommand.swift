@@ -84,7 +84,8 @@ struct RemoveCommand: ParsableCommand {
 
   func run() throws {
     let (graph, words) = try options.graph(andAny: ids)
-    let store = try options.openStore(graph, creating: !dryRun, leavingOpen: false)
+    // A new database would not know what the outputs hold.
+    let store = try options.openStore(graph, creating: !dryRun, replacing: false, leavingOpen: false)
     let removal = Removal(graph: graph, store: store)
     if check { return try finish(RemoveOutcome(), removal) }
     let wanted = try selection.ids(words, graph, store, jobs: jobs ?? availableProcessors()) {

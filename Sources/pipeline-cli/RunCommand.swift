@@ -70,11 +70,6 @@ struct RunCommand: ParsableCommand {
     let graph = try options.graph()
     if detach { return try submit(graph) }
     let store = try options.openStore(graph, creating: !dryRun, isShared: place.isRemote)
-    if let damaged = store.damagedDatabase {
-      Console.warning(
-        "the store's database was damaged and was moved to \(damaged); finished work is recovered from manifests"
-      )
-    }
     var settings = settings
     try AddressSpace.fit(&settings)
     var run = try PipelineRun(graph: graph, store: store, settings: settings)

@@ -181,14 +181,20 @@ struct SpecArguments: ParsableArguments {
 
   /// - Parameters:
   ///   - creating: false for read-only commands.
+  ///   - replacing: whether a new database may replace a damaged one.
   ///   - isShared: whether other machines use the store, for which its path must not depend on the working folder.
   ///   - leavingOpen: the process ends after this command, and nothing has to be gone from the database's files.
   func openStore(
-    _ graph: Graph, creating: Bool = false, isShared: Bool = false, leavingOpen: Bool = true
+    _ graph: Graph, creating: Bool = false, replacing: Bool = true, isShared: Bool = false, leavingOpen: Bool = true
   ) throws -> RunStore {
     var root = storeRoot(graph)
     if isShared, !root.hasPrefix("/") { root = "\(FileSystem.realPath("."))/\(root)" }
-    let store = try RunStore(root: root, creating: creating)
+    let store = try RunStore(root: root, creating: creating, replacing: replacing)
+    if let damaged = store.damagedDatabase {
+      Console.warning(
+        "the store's database was damaged and was moved to \(damaged); finished work is recovered from manifests"
+      )
+    }
     if leavingOpen { store.leaveOpen() }
     return store
   }

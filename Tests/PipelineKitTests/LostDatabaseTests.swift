@@ -1,7 +1,8 @@
-import PipelineKit
 import ShardKit
 import TestKit
 import Testing
+
+@testable import PipelineKit
 
 private let document = """
   { "format": 1, "name": "t", "stages": {
@@ -64,6 +65,37 @@ extension ExecutorTests {
       #expect(try Verification(store: pipeline.store(), jobs: 1).run().reopened == ["filter": 1])
       try pipeline.run()
       #expect(try FileSystem.read(path) == bytes)
+    }
+
+    /// A run that met damage leaves a mark; it means the database that was there, and no command but a run replaces one.
+    @Test func aMarkedDatabaseIsReplacedByARunAlone() throws {
+      let pipeline = try finished()
+      let root = pipeline.folder + "/.pipeline"
+      do {
+        let store = try RunStore(root: root)
+        #expect(throws: RunError.self) { try store.write { _ in throw StoredValueError(column: "started") } }
+      }
+      #expect(throws: RunError.self) { try RunStore(root: root, replacing: false) }
+      #expect(try RunStore(root: root, creating: false).damagedDatabase == nil)
+      let replaced = try RunStore(root: root)
+      #expect(replaced.damagedDatabase == root + "/pipeline.sqlite.damaged-1")
+      #expect(!FileSystem.exists(root + "/damaged"))
+    }
+
+    @Test func aMarkOfAnotherDatabaseAndOtherErrorsReplaceNothing() throws {
+      let pipeline = try finished()
+      let root = pipeline.folder + "/.pipeline"
+      do {
+        let store = try RunStore(root: root)
+        #expect(throws: RunError.self) { try store.write { _ in throw RunError(.damaged, "something else") } }
+        #expect(!FileSystem.exists(root + "/damaged"))
+        let looking = try RunStore(root: root, creating: false)
+        #expect(throws: RunError.self) { try looking.read { _ in throw StoredValueError(column: "started") } }
+        #expect(!FileSystem.exists(root + "/damaged"))
+      }
+      try FileSystem.write(Array("1\nof another file\n".utf8), to: root + "/damaged")
+      #expect(try RunStore(root: root).damagedDatabase == nil)
+      #expect(!FileSystem.exists(root + "/damaged"))
     }
   }
 }

@@ -1,16 +1,33 @@
+internal import GRDB
 import ShardKit
 
 /// Puts a damaged database aside.
 extension StoreOpening {
-  /// SQLite opens most damaged files, and finds the damage when it reads the page; by then a run has begun.
+  /// SQLite opens most damaged files, and finds the damage when it reads the page; by then a run has begun. So that run
+  /// leaves a mark for the next one: the number of the file, and what is wrong with it.
   private var mark: String { root + "/damaged" }
 
-  var isMarkedDamaged: Bool { FileSystem.exists(mark) }
+  /// What is wrong with the database, if a run found that; nil if it has another one now.
+  var markedDamage: String? {
+    guard let text = try? FileSystem.read(mark), let inode = FileSystem.status(path)?.inode else { return nil }
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+    return lines.first == "\(inode)" ? lines.last.map { "\($0.prefix { $0 != "\n" })" } : nil
+  }
 
-  /// Has the next run replace the database if the error is of damage. Marks nothing where the store cannot be written.
-  func markIfDamaged(_ error: any Error) {
-    guard let error = error as? RunError, error.code == .damaged else { return }
-    try? FileSystem.write(Array("\(error.message)\n".utf8), to: mark)
+  func removeMark() throws { if FileSystem.exists(mark) { try FileSystem.remove(mark) } }
+
+  /// Has the next run replace the database. Marks nothing where the store cannot be written.
+  func mark(_ reason: String) {
+    guard let inode = FileSystem.status(path)?.inode else { return }
+    try? FileSystem.write(Array("\(inode)\n\(reason)\n".utf8), to: mark)
+  }
+
+  /// What is wrong with the file, if an error says so, and not that a statement or its values are wrong.
+  static func damage(_ error: any Error) -> String? {
+    if let error = error as? StoredValueError { return error.message }
+    if error is RowDecodingError { return "a row lacks a value that every row has" }
+    guard let error = error as? DatabaseError else { return nil }
+    return [.SQLITE_CORRUPT, .SQLITE_NOTADB].contains(error.resultCode) ? error.message ?? "SQLite cannot read it" : nil
   }
 
   /// Nothing is deleted: the old files are kept under another name. The log is moved first: next to a new database, it
@@ -24,7 +41,7 @@ extension StoreOpening {
     for suffix in ["-wal", "-shm", ""] where FileSystem.exists(path + suffix) {
       try FileSystem.rename(path + suffix, to: target + suffix)
     }
-    try FileSystem.remove(mark)
+    try removeMark()
     return target
   }
 }

@@ -12,7 +12,7 @@ extension RunStore {
         let rows = try Row.fetchAll(
           db, sql: "SELECT rowid AS number, message FROM failures WHERE instr(message, ?) > 0", arguments: [id])
         for row in rows {
-          let message: String = row["message"]
+          let message: String = try row.stored("message")
           try db.execute(
             sql: "UPDATE failures SET message = ? WHERE rowid = ?",
             arguments: [IDConcealing.concealed(id, in: message, as: alias), row["number"] as Int64])

@@ -14,18 +14,23 @@ public final class RunStore: Sendable {
   /// Where a damaged database was moved before a new one was created.
   public let damagedDatabase: String?
   let database: any DatabaseWriter
+  private let isWriting: Bool
   /// Whether a stage's work was begun, so that there is more to lose than the record of a run that did nothing.
   private let hasNews = Atomic(false)
   private let removalCache = Mutex((names: [String](), list: RemovalList()))
 
   /// Opens a store in a folder.
-  /// - Parameter creating: creates the store if there is none, and replaces a damaged database; finished work is
-  ///   restored from the manifests. If false, a missing store counts as empty, and nothing is written to disk.
+  /// - Parameters:
+  ///   - creating: creates the store if there is none. If false, a missing store counts as empty, and nothing is written
+  ///     to disk.
+  ///   - replacing: whether a damaged database is replaced if `creating`; finished work is then restored from the
+  ///     manifests.
   /// - Throws: `RunError` (`.newerStore`, `.damaged`, `.store`) or `ShardError` if the store cannot be opened.
-  public init(root: String, creating: Bool = true) throws {
+  public init(root: String, creating: Bool = true, replacing: Bool = true) throws {
     self.root = root
+    isWriting = creating
     artifacts = ArtifactStore(root: root)
-    let opened = try StoreOpening(root: root).open(creating: creating)
+    let opened = try StoreOpening(root: root).open(creating: creating, replacing: replacing)
     database = opened.database
     isReadOnly = opened.isReadOnly
     damagedDatabase = opened.damaged
@@ -48,9 +53,8 @@ public final class RunStore: Sendable {
 
   func explained(_ error: any Error) -> any Error {
     let opening = StoreOpening(root: root)
-    let explained = StoreOpening.explained(error, opening.path)
-    if !isReadOnly { opening.markIfDamaged(explained) }
-    return explained
+    if isWriting, let damage = StoreOpening.damage(error) { opening.mark(damage) }
+    return StoreOpening.explained(error, opening.path)
   }
 
   /// The documents that the store must not hold any more.
@@ -101,14 +105,10 @@ public final class RunStore: Sendable {
   /// What a run did is on the disk when it ends, and not in the log, which whoever opens the database next reads, and which
   /// keeps its size: as large as the largest manifest.
   ///
-  /// While another process reads the log, what can be copied of it is, and nobody waits for the end of that. What is written into an empty log first waits for the disk; a run
-  /// that does nothing must not, so it is written here.
+  /// While another process reads the log, what can be copied of it is, and nobody waits for the end of that. What is
+  /// written into an empty log first waits for the disk; a run that does nothing must not, so it is written here.
   private func emptyLog(_ run: Int64) throws {
-    let row = try database.writeWithoutTransaction { db in
-      try db.execute(sql: "PRAGMA busy_timeout = 0")
-      defer { try? db.execute(sql: "PRAGMA busy_timeout = \(StoreOpening.patienceSeconds * 1000)") }
-      return try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
-    }
+    let row = try copiedLog()
     // -1 where the database has no log; a log that is not empty has the end of the run.
     guard let row, row["log"] as Int >= 0, row["busy"] as Int == 0 else { return }
     // A value that stays the same is not written.
@@ -116,6 +116,16 @@ public final class RunStore: Sendable {
       try $0.execute(
         sql: "UPDATE runs SET ended = max(ended + 1, ?) WHERE id = ?", arguments: [wallMilliseconds(), run])
     }
+  }
+
+  private func copiedLog() throws -> Row? {
+    do {
+      return try database.writeWithoutTransaction { db in
+        try db.execute(sql: "PRAGMA busy_timeout = 0")
+        defer { try? db.execute(sql: "PRAGMA busy_timeout = \(StoreOpening.patienceSeconds * 1000)") }
+        return try Row.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+      }
+    } catch { throw explained(error) }
   }
 
   /// The newest runs first, of one pipeline or of all.

@@ -16,7 +16,10 @@ struct StoreOpening {
   let root: String
   var path: String { root + "/pipeline.sqlite" }
 
-  func open(creating: Bool) throws -> Opened {
+  /// - Parameters:
+  ///   - creating: for writing.
+  ///   - replacing: whether a new database may replace a damaged one.
+  func open(creating: Bool, replacing: Bool) throws -> Opened {
     if !creating, !FileSystem.exists(path) { return Opened(database: try empty()) }
     if !creating, !isWritable { return Opened(database: try copied(), isReadOnly: true) }
     try FileSystem.makeDirectory(root)
@@ -24,12 +27,18 @@ struct StoreOpening {
     // fail.
     let lock = try OpeningLock(root: root)
     defer { withExtendedLifetime(lock) {} }
-    if creating, isMarkedDamaged { return try replaced() }
+    if creating {
+      if let damage = markedDamage {
+        guard replacing else { throw Self.damaged(path, damage) }
+        return try replaced()
+      }
+      try removeMark()
+    }
     if let database = try sound() { return Opened(database: database) }
     // An older version of pipeline, which does not use this lock, may have just migrated it.
     usleep(200_000)
     do { return Opened(database: try connected()) } catch let error as RunError where error.code == .damaged {
-      guard creating else { throw error }
+      guard creating, replacing else { throw error }
       return try replaced()
     }
   }
@@ -184,8 +193,7 @@ struct StoreOpening {
 
   /// Turns a database error into a message; other errors are unchanged.
   static func explained(_ error: any Error, _ path: String) -> any Error {
-    if let error = error as? StoredValueError { return damaged(path, error.message) }
-    if error is RowDecodingError { return damaged(path, "a row lacks a value that every row has") }
+    if let damage = damage(error) { return damaged(path, damage) }
     guard let error = error as? DatabaseError else { return error }
     let message = error.message ?? "SQLite error \(error.resultCode.rawValue)"
     switch error.resultCode {
@@ -202,7 +210,7 @@ struct StoreOpening {
       return ShardError(
         .permission, path, "cannot be written (\(error.message ?? "no permission"))",
         hint: "Check the owner and permissions of the store, or choose another store with --store.")
-    case .SQLITE_NOTADB, .SQLITE_CORRUPT, .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
+    case .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
       return damaged(path, message)
     default: return RunError(.store, "\(path): \(message)")
     }

@@ -51,13 +51,13 @@ final class CandidateComparison {
   private var numbers: [UInt32] = []
   private static let mostPairs = 1 << 22
 
-  /// - Parameter memoryBytes: an eighth for pages of the table, the rest for signatures and pairs.
+  /// - Parameter memoryBytes: an eighth for pages of the table, but not below 16 MiB, the rest for signatures and pairs.
   init(
     _ table: DocumentTable, _ signatures: SignatureFiles, _ shape: SignatureShape, _ bounds: SimilarityBounds,
     memoryBytes: Int
   ) {
     (self.table, self.signatures, self.shape, self.bounds) = (table, signatures, shape, bounds)
-    pages = PageCount(limit: memoryBytes / 8)
+    pages = PageCount(limit: max(SortingMemory.mappedBytes, memoryBytes / 8))
     // A pair takes 20 bytes, and mostly has a first document of its own.
     capacity = max(1, min(Self.mostPairs, memoryBytes / 8 * 7 / (signatures.stride + 20)))
     hashes = .allocate(byteCount: (capacity + 1) * signatures.stride, alignment: 64)
@@ -68,8 +68,11 @@ final class CandidateComparison {
   /// Takes a pair, which is not below the one before. Calls `body` for those of some earlier pairs that may be
   /// duplicates: for whether the signatures decide, so that the texts need not be compared. Of accepted documents there
   /// are no texts, so that their signatures decide.
-  func add(_ pair: DocumentPair, _ body: (CandidatePair, _ isSure: Bool) throws -> Void) throws {
-    if pairs.count == capacity { try finish(body) }
+  /// - Parameter check: called now and then; throws to stop.
+  func add(_ pair: DocumentPair, check: () throws -> Void, _ body: (CandidatePair, _ isSure: Bool) throws -> Void)
+    throws
+  {
+    if pairs.count == capacity { try finish(check: check, body) }
     if pair.first != lastFirst {
       try read(pair.first, at: firsts)
       lastFirst = pair.first
@@ -81,8 +84,8 @@ final class CandidateComparison {
   }
 
   /// Calls `body` for the rest, as `add` does.
-  func finish(_ body: (CandidatePair, _ isSure: Bool) throws -> Void) throws {
-    try countEqualHashes()
+  func finish(check: () throws -> Void, _ body: (CandidatePair, _ isSure: Bool) throws -> Void) throws {
+    try countEqualHashes(check)
     for (pair, equal) in zip(pairs, numbers) where equal >= bounds.possibleLanes {
       if pages.touch(4) { table.release() }
       let isOrdered = table.isBetter(pair.first, pair.second)
@@ -97,11 +100,12 @@ final class CandidateComparison {
     (firsts, lastFirst) = (0, nil)
   }
 
-  private func countEqualHashes() throws {
+  private func countEqualHashes(_ check: () throws -> Void) throws {
     bySecond.sort()
     let own = place(capacity)
     var document: UInt32?
-    for entry in bySecond {
+    for (number, entry) in bySecond.enumerated() {
+      if number & 0xFFFF == 0 { try check() }
       let second = UInt32(entry >> 32)
       if second != document { try read(second, at: capacity) }
       document = second

@@ -37,7 +37,7 @@ struct CandidateSearch {
   let signatures: SignatureFiles
   /// Rows of accepted documents that are not there any more, by file, ascending.
   var absent: [Int: [Int]] = [:]
-  /// An eighth for counts of keys, three for the records of a band, a quarter each for pairs and for pages of the table.
+  /// An eighth for counts of keys, three eighths for the records of a band, a quarter each for pairs and for pages of the table.
   let memoryBytes: Int
   /// Path prefix of spilled files.
   let scratch: String
@@ -109,7 +109,7 @@ private final class KeyCounts {
   private let mask: UInt64
 
   /// - Parameters:
-  ///   - keys: how many will be added: eight places each, if there is memory.
+  ///   - keys: how many will be added: four to eight places each, if there is memory.
   ///   - memoryBytes: at most.
   init(keys: Int, memoryBytes: Int) {
     let wanted = max(1024, 2 * keys), most = max(64, memoryBytes)

@@ -56,8 +56,10 @@ extension DedupeMinHash {
       try undecidedFile.write(record: pair)
       for document in [pair.better, pair.worse] { try wanted.append(DocumentNumber(document)) }
     }
-    try forEachCandidate(workspace, memoryBytes: memory / 8 * 3) { try comparison.add($0, keep) }
-    try comparison.finish(keep)
+    try forEachCandidate(workspace, memoryBytes: memory / 8 * 3) {
+      try comparison.add($0, check: workspace.control.check, keep)
+    }
+    try comparison.finish(check: workspace.control.check, keep)
     try workspace.publish(Self.accepted, acceptedFile, name: key + ".pairs")
     try workspace.publish(Self.undecided, undecidedFile, name: key + ".pairs")
     let wantedFile = try workspace.file(Self.wanted, key + ".numbers")
